@@ -1,0 +1,132 @@
+import type {
+  BackendName,
+  ErrorCode,
+  PublicRun,
+  RoundRecord,
+  RunState,
+} from '@chorale/protocol';
+
+/** Something that takes time to get. */
+export type Loadable<T> =
+  | { status: 'none' }
+  | { status: 'loading'; fraction: number | null; what: string }
+  | { status: 'failed'; error: ClientError }
+  | { status: 'ready'; value: T };
+
+/** An error as a page shows it: a code of the one table and a sentence that says what to do. */
+export type ClientError = { code: ErrorCode; message: string };
+
+/** One way to compute, and whether this device offers it. */
+export type BackendCandidate = {
+  backend: BackendName;
+  /** It could train here. */
+  available: boolean;
+  /** A renderer in software (SwiftShader, llvmpipe): chosen only when forced, since wasm is faster. */
+  software: boolean;
+  /** What was found, in words: the adapter's name, or why not. */
+  detail: string;
+};
+
+export type DeviceReport = {
+  candidates: BackendCandidate[];
+  backend: BackendName;
+  /** Why this one, in words. */
+  reason: string;
+  /** By `?backend=`. */
+  forced: boolean;
+};
+
+/** The first look at a file or pasted text, before columns are chosen. */
+export type TablePreview = {
+  name: string;
+  format: 'csv' | 'tsv' | 'jsonl';
+  columns: string[];
+  rowCount: number;
+  /** Up to five rows, each as long as `columns`. */
+  firstRows: string[][];
+  /** A guess at the column of the text and of the label; null when none fits. */
+  suggestedText: string | null;
+  suggestedLabel: string | null;
+};
+
+/** Rows that are not used, by reason. */
+export type SkippedRows = { reason: string; count: number; firstLines: number[] };
+
+/** What will be trained on. Shown in this tab only; none of these counts is ever sent. */
+export type RowsReport = {
+  used: number;
+  skipped: SkippedRows[];
+  labelCounts: { label: string; count: number }[];
+  /** Rows whose text is longer than maxTokens and is cut. */
+  cut: number;
+};
+
+export type RowsState = {
+  table: Loadable<TablePreview>;
+  /** Chosen columns and what came of them. */
+  columns: { text: string; label: string } | null;
+  report: Loadable<RowsReport>;
+};
+
+export type StopReason =
+  | 'run-completed'
+  | 'run-stopped'
+  | 'withdrawn'
+  | 'budget-spent'
+  | 'device-error'
+  | 'refused';
+
+/** What this tab is doing for the run. Each state carries just what is valid in it. */
+export type Participation =
+  | { status: 'not-joined' }
+  | { status: 'preparing'; what: string; fraction: number | null }
+  | { status: 'waiting'; reason: string }
+  | { status: 'training'; round: number; step: number; localSteps: number }
+  | { status: 'sending'; round: number; payloadBytes: number }
+  | { status: 'paused'; reason: string }
+  | { status: 'disconnected'; reason: string; retryInMs: number | null }
+  | { status: 'stopped'; because: StopReason; message: string };
+
+/** One round this tab computed an update for. */
+export type Contribution = {
+  round: number;
+  outcome: 'computing' | 'sending' | 'accepted' | 'late' | 'refused' | 'abandoned';
+  /** Own epsilon after this round, rounded up; null when privacy.unit is none. */
+  spentEpsilon: number | null;
+  payloadBytes: number;
+};
+
+/** Everything a contributor page shows. A new object on every change (for useSyncExternalStore). */
+export type ContributorState = {
+  run: Loadable<PublicRun>;
+  runState: RunState | null;
+  /** Public test results so far, in order of rounds; the first is of the adapter before any round. */
+  rounds: RoundRecord[];
+  device: Loadable<DeviceReport>;
+  rows: RowsState;
+  participation: Participation;
+  contributions: Contribution[];
+  /** What this contributor has spent in this run, rounded up; null when privacy.unit is none. */
+  spentEpsilon: number | null;
+  /** What she agreed to at most: epsilon after all rounds of the plan; null when privacy.unit is none. */
+  agreedEpsilon: number | null;
+};
+
+/** What the pages call. Errors do not throw: they arrive in the state, next to what caused them. */
+export type ContributorController = {
+  getState(): ContributorState;
+  subscribe(onChange: () => void): () => void;
+  /** Loads the run's public facts; first thing to call. */
+  loadRun(): Promise<void>;
+  checkDevice(): Promise<void>;
+  readFile(file: File): Promise<void>;
+  readText(text: string): Promise<void>;
+  chooseColumns(columns: { text: string; label: string }): Promise<void>;
+  clearRows(): void;
+  /** Loads the model, joins the run and takes part until it ends. Needs device and rows to be ready. */
+  join(): Promise<void>;
+  pause(): void;
+  resume(): void;
+  /** Leaves the run for good. */
+  stop(): Promise<void>;
+};

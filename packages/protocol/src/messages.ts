@@ -1,0 +1,241 @@
+import { z } from 'zod';
+import type { ErrorCode, WireError } from './errors.ts';
+import { ChoraleError, ERROR_CODES } from './errors.ts';
+import { describeIssues } from './runConfig.ts';
+import { resolvedRunSchema, sha256Schema } from './resolvedRun.ts';
+
+/** Raised by one whenever a message or the update layout changes meaning. */
+export const PROTOCOL_VERSION = 1;
+
+/** socket.io namespaces. */
+export const CONTRIBUTE_NAMESPACE = '/contribute';
+export const ADMIN_NAMESPACE = '/admin';
+
+export const BACKENDS = ['webgpu', 'webgl', 'wasm', 'cpu'] as const;
+export type BackendName = (typeof BACKENDS)[number];
+
+/* ------------------------------------------------ state everybody may see ------------------------------------------------ */
+
+export const RUN_STATUSES = [
+  'recruiting',
+  'training',
+  'aggregating',
+  'evaluating',
+  'paused',
+  'completed',
+  'stopped',
+  'failed',
+] as const;
+export type RunStatus = (typeof RUN_STATUSES)[number];
+export const ENDED_STATUSES: readonly RunStatus[] = ['completed', 'stopped', 'failed'];
+
+const roundNumber = z.int().min(1);
+const runId = z.string().regex(/^[a-z0-9-]{1,64}$/);
+const contributorId = z.string().regex(/^[a-z0-9]{8,40}$/);
+
+/** Where a run is. Everything in it is public. */
+export const runStateSchema = z.strictObject({
+  runId,
+  status: z.enum(RUN_STATUSES),
+  /** Why it is in that state, for people ("waiting for contributors: 1 of 3"). */
+  reason: z.string().max(300),
+  /** The round under way or next, from 1 to roundCount. */
+  round: roundNumber,
+  roundCount: roundNumber,
+  /** Version of the global adapter: 0 at the start, +1 with every aggregated round. */
+  adapterVersion: z.int().min(0),
+  cohortSize: z.int().min(1),
+  /** Contributors connected and available now. */
+  available: z.int().min(0),
+  /** Members of the open round's cohort, and how many of their updates are stored. */
+  cohort: z.int().min(0),
+  received: z.int().min(0),
+  /** Milliseconds left until the present state times out; null when nothing is pending. */
+  timeLeftMs: z.number().nullable(),
+});
+export type RunState = z.infer<typeof runStateSchema>;
+
+/** The record of one round that was aggregated, or of the adapter before the first (round 0). */
+export const roundRecordSchema = z.strictObject({
+  round: z.int().min(0),
+  /** 1 unless earlier tries were abandoned. */
+  attempt: z.int().min(1),
+  cohort: z.int().min(0),
+  received: z.int().min(0),
+  adapterVersion: z.int().min(0),
+  /** On the public test file; null when the run has none. */
+  testAccuracy: z.number().nullable(),
+  testLoss: z.number().nullable(),
+  /** Epsilon of the contributor who took part most often so far, rounded up; null when privacy.unit is none. */
+  spentEpsilon: z.number().nullable(),
+  /** Size of one stored update. */
+  uplinkBytes: z.int().min(0),
+  /** From the round's start to its record. */
+  durationMs: z.number().min(0),
+});
+export type RoundRecord = z.infer<typeof roundRecordSchema>;
+
+/* ------------------------------------------------ contributor → server ------------------------------------------------ */
+
+export const joinSchema = z.strictObject({
+  protocolVersion: z.int(),
+  runId,
+  planHash: sha256Schema,
+  basisHash: sha256Schema,
+  backend: z.enum(BACKENDS),
+  /** From an earlier join, to go on as the same contributor. */
+  identity: z.strictObject({ contributorId, token: z.string().min(16).max(200) }).optional(),
+});
+export type JoinMessage = z.infer<typeof joinSchema>;
+
+export const joinedSchema = z.strictObject({
+  contributorId,
+  token: z.string().min(16).max(200),
+  state: runStateSchema,
+  /** Rounds of which the server stored this contributor's update. */
+  contributedRounds: z.array(roundNumber),
+});
+export type JoinedMessage = z.infer<typeof joinedSchema>;
+
+/** `available: false` = paused by the person: stay connected, don't choose me. */
+export const availabilitySchema = z.strictObject({ runId, available: z.boolean() });
+export type AvailabilityMessage = z.infer<typeof availabilitySchema>;
+
+/** Rides with one binary attachment, the encoded update (`encodeUpdate`). */
+export const updateSchema = z.strictObject({ runId, round: roundNumber });
+export type UpdateMessage = z.infer<typeof updateSchema>;
+
+export const leaveSchema = z.strictObject({ runId });
+export type LeaveMessage = z.infer<typeof leaveSchema>;
+
+/** `duplicate`: the same bytes were stored before; nothing changed. */
+export type UpdateReceipt = { round: number; duplicate: boolean };
+
+/* ------------------------------------------------ server → contributor ------------------------------------------------ */
+
+/** Rides with one binary attachment, the global adapter (`encodeAdapter`). */
+export const roundStartSchema = z.strictObject({
+  runId,
+  round: roundNumber,
+  attempt: z.int().min(1),
+  adapterVersion: z.int().min(0),
+  /** Time left to deliver the update. */
+  timeLeftMs: z.number().min(0),
+});
+export type RoundStartMessage = z.infer<typeof roundStartSchema>;
+
+export const roundEndSchema = z.strictObject({
+  runId,
+  round: roundNumber,
+  outcome: z.enum(['aggregated', 'abandoned']),
+  received: z.int().min(0),
+  adapterVersion: z.int().min(0),
+});
+export type RoundEndMessage = z.infer<typeof roundEndSchema>;
+
+export type Result<T> = { ok: true; value: T } | { ok: false; error: WireError };
+
+export type ContributorToServer = {
+  join: (message: JoinMessage, answer: (result: Result<JoinedMessage>) => void) => void;
+  availability: (message: AvailabilityMessage, answer: (result: Result<null>) => void) => void;
+  update: (message: UpdateMessage, payload: Uint8Array, answer: (result: Result<UpdateReceipt>) => void) => void;
+  leave: (message: LeaveMessage, answer: (result: Result<null>) => void) => void;
+};
+
+export type ServerToContributor = {
+  'round:start': (message: RoundStartMessage, payload: ArrayBuffer | Uint8Array) => void;
+  'round:end': (message: RoundEndMessage) => void;
+  /** Also sent to everybody in the run after each evaluation. */
+  'round:record': (record: RoundRecord) => void;
+  'run:state': (state: RunState) => void;
+};
+
+/* ------------------------------------------------ admin ------------------------------------------------ */
+
+export const MEMBER_STATES = ['training', 'received', 'disconnected', 'dropped'] as const;
+
+export const cohortMemberSchema = z.strictObject({
+  contributorId,
+  state: z.enum(MEMBER_STATES),
+  backend: z.enum(BACKENDS),
+});
+export type CohortMember = z.infer<typeof cohortMemberSchema>;
+
+export const contributorSummarySchema = z.strictObject({
+  contributorId,
+  online: z.boolean(),
+  available: z.boolean(),
+  backend: z.enum(BACKENDS),
+  rounds: z.int().min(0),
+  /** Rounded up; null when privacy.unit is none. */
+  spentEpsilon: z.number().nullable(),
+  /** Code of the last update that was refused, if any. */
+  lastRefusal: z.string().nullable(),
+});
+export type ContributorSummary = z.infer<typeof contributorSummarySchema>;
+
+/** All the admin page shows of one run; sent whole on every change (throttled). */
+export const runDetailSchema = z.strictObject({
+  run: resolvedRunSchema,
+  state: runStateSchema,
+  rounds: z.array(roundRecordSchema),
+  members: z.array(cohortMemberSchema),
+  contributors: z.array(contributorSummarySchema),
+  createdAt: z.number(),
+  /** Epsilon after all rounds for a contributor who takes part in every one; null when privacy.unit is none. */
+  plannedEpsilon: z.number().nullable(),
+});
+export type RunDetail = z.infer<typeof runDetailSchema>;
+
+/** What `GET /api/runs/:id` and the contributor page read; no sign-in needed. */
+export const publicRunSchema = z.strictObject({
+  run: resolvedRunSchema,
+  state: runStateSchema,
+  rounds: z.array(roundRecordSchema),
+  plannedEpsilon: z.number().nullable(),
+});
+export type PublicRun = z.infer<typeof publicRunSchema>;
+
+export type ServerToAdmin = {
+  'run:detail': (detail: RunDetail) => void;
+};
+
+export const ADMIN_ACTIONS = ['pause', 'resume', 'stop'] as const;
+export type AdminAction = (typeof ADMIN_ACTIONS)[number];
+
+/* ------------------------------------------------ checking ------------------------------------------------ */
+
+/**
+ * Checks a value from the other side against its schema.
+ * @throws {ChoraleError} MESSAGE_INVALID naming the event and each field that does not fit
+ */
+export function parseMessage<Schema extends z.ZodType>(schema: Schema, value: unknown, event: string): z.infer<Schema> {
+  const result = schema.safeParse(value);
+  if (!result.success) throw new ChoraleError('MESSAGE_INVALID', `${event}: ${describeIssues(result.error)}`);
+  return result.data;
+}
+
+const wireErrorSchema = z.object({
+  code: z.custom<ErrorCode>((code) => typeof code === 'string' && Object.hasOwn(ERROR_CODES, code)),
+  message: z.string(),
+  retryable: z.boolean(),
+});
+
+/**
+ * Takes the value out of an acknowledgement, checked.
+ * @throws {ChoraleError} the error the other side reported, or MESSAGE_INVALID
+ */
+export function parseResult<Schema extends z.ZodType>(schema: Schema, value: unknown, event: string): z.infer<Schema> {
+  const result = parseMessage(
+    z.union([
+      z.strictObject({ ok: z.literal(true), value: z.unknown() }),
+      z.strictObject({ ok: z.literal(false), error: wireErrorSchema }),
+    ]),
+    value,
+    event,
+  );
+  if (!result.ok) throw new ChoraleError(result.error.code, result.error.message);
+  return parseMessage(schema, result.value, event);
+}
+
+export const updateReceiptSchema = z.strictObject({ round: roundNumber, duplicate: z.boolean() });

@@ -1,0 +1,135 @@
+import { z } from 'zod';
+import { ChoraleError } from './errors.ts';
+
+/** The linear modules of a transformer layer that LoRA can adapt, by the names Hugging Face PEFT uses. */
+export const TARGET_MODULES = [
+  'query',
+  'key',
+  'value',
+  'attention.output.dense',
+  'intermediate.dense',
+  'output.dense',
+] as const;
+
+const positive = z.number().positive();
+const count = z.int().min(1);
+
+const taskSchema = z.strictObject({
+  type: z.literal('sequence-classification'),
+  /** Label names; their order gives the class indices. */
+  labels: z.array(z.string().trim().min(1).max(60)).min(2).max(200),
+  /** Longest token sequence, special tokens included; longer texts are cut. */
+  maxTokens: z.int().min(8).max(512).default(64),
+  /** How token vectors become one vector: mean over the real tokens, or the first token. */
+  pooling: z.enum(['mean', 'cls']).default('mean'),
+});
+
+const adapterSchema = z.strictObject({
+  strategy: z.literal('ffa-lora').default('ffa-lora'),
+  rank: z.int().min(1).max(256).default(8),
+  alpha: positive.default(8),
+  targetModules: z.array(z.enum(TARGET_MODULES)).min(1).default(['query', 'value']),
+  /** How the frozen A is derived from the seed. */
+  basis: z.enum(['orthonormal', 'kaiming']).default('orthonormal'),
+  /** `trained`: the classifier weight is trained, clipped, noised and averaged as one more tensor. */
+  head: z.enum(['frozen', 'trained']).default('trained'),
+  seed: z.int().min(0).max(0xffffffff).default(1),
+});
+
+const trainingSchema = z.strictObject({
+  /** Noised SGD steps a tab takes per round; fixed, never shortened on local data. */
+  localSteps: z.int().min(1).max(10_000).default(10),
+  learningRate: positive,
+  /** Poisson inclusion probability of each example in each step. */
+  samplingRate: z.number().gt(0).max(1),
+  /** Public divisor of the noisy gradient sum; never the batch size that was drawn. */
+  expectedBatchSize: positive,
+  /** L2 bound on one example's gradient over all trained tensors. */
+  clippingNorm: positive,
+});
+
+const privacySchema = z.discriminatedUnion('unit', [
+  z
+    .strictObject({
+      unit: z.literal('example'),
+      targetEpsilon: positive.optional(),
+      noiseMultiplier: positive.optional(),
+      targetDelta: z.number().gt(0).lt(1),
+    })
+    .refine((p) => (p.targetEpsilon === undefined) !== (p.noiseMultiplier === undefined), {
+      error: 'give either targetEpsilon or noiseMultiplier, not both and not neither',
+    }),
+  z.strictObject({ unit: z.literal('none') }),
+]);
+
+const roundsSchema = z
+  .strictObject({
+    count,
+    cohortSize: count,
+    minimumUpdates: count,
+    deadlineSeconds: z.number().min(1).max(86_400).default(120),
+  })
+  .refine((r) => r.minimumUpdates <= r.cohortSize, {
+    error: 'minimumUpdates must not be over cohortSize',
+    path: ['minimumUpdates'],
+  });
+
+/**
+ * One run, as a file holds it (design, section 4). Unknown keys are errors. After `parseRunConfig` it is frozen and
+ * never changes; `resolveRun` turns it into what contributors agree to.
+ */
+export const runConfigSchema = z.strictObject({
+  name: z.string().trim().min(1).max(80),
+  /** One sentence for contributors: what the run is for. */
+  purpose: z.string().trim().max(400).default(''),
+  /** Who runs it, as contributors should read it. */
+  operator: z.string().trim().max(120).default(''),
+  /** An embedded model's name, or a directory in Hugging Face layout. */
+  model: z.string().min(1).default('tiny-encoder'),
+  task: taskSchema,
+  adapter: adapterSchema.prefault({}),
+  training: trainingSchema,
+  privacy: privacySchema,
+  rounds: roundsSchema,
+  aggregation: z
+    .strictObject({
+      rule: z.literal('mean').default('mean'),
+      serverOptimizer: z
+        .strictObject({ name: z.literal('sgd').default('sgd'), learningRate: positive.default(1) })
+        .prefault({}),
+    })
+    .prefault({}),
+  transport: z.strictObject({ encoding: z.enum(['f32']).default('f32') }).prefault({}),
+  /** A public labelled file beside the config, on which the server measures each round. */
+  evaluation: z.strictObject({ file: z.string().min(1) }).optional(),
+});
+
+export type RunConfig = z.infer<typeof runConfigSchema>;
+export type RunConfigInput = z.input<typeof runConfigSchema>;
+
+/**
+ * Checks a run config and fills its defaults.
+ * @param value    parsed JSON
+ * @param sourceName what to call it in the error ("run.json")
+ * @throws {ChoraleError} CONFIG_INVALID, with one line per problem: where, what was expected, what came
+ */
+export function parseRunConfig(value: unknown, sourceName = 'run config'): RunConfig {
+  const result = runConfigSchema.safeParse(value);
+  if (!result.success) {
+    throw new ChoraleError('CONFIG_INVALID', `${sourceName}: ${describeIssues(result.error)}`);
+  }
+  return deepFreeze(result.data);
+}
+
+/** One line per problem: `path: what was expected`. */
+export function describeIssues(error: z.ZodError): string {
+  return error.issues.map((issue) => `${issue.path.join('.') || '(top level)'}: ${issue.message}`).join('; ');
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    for (const inner of Object.values(value)) deepFreeze(inner);
+    Object.freeze(value);
+  }
+  return value;
+}

@@ -1,0 +1,113 @@
+import type { Privatized } from '@chorale/privacy';
+import { ChoraleError } from './errors.ts';
+import { bytesToHex, hexToBytes } from './resolvedRun.ts';
+
+/*
+ * One update is one binary attachment (socket.io's parser allows ten, and noise does not compress):
+ *
+ *   offset  bytes  what
+ *        0      4  magic "CHRU" (update) or "CHRA" (adapter)
+ *        4      1  layout version, 1
+ *        5      1  encoding: 0 = float32
+ *        6      2  zero
+ *        8      4  round (update) or adapter version (adapter), little-endian unsigned
+ *       12      4  number of values, little-endian unsigned
+ *       16     32  plan hash
+ *       48     32  basis hash
+ *       80      …  the values, little-endian
+ */
+const HEADER_BYTES = 80;
+const LAYOUT_VERSION = 1;
+const ENCODING_F32 = 0;
+const MAGIC = { update: 0x55524843, adapter: 0x41524843 } as const; // "CHRU", "CHRA" read little-endian
+type Kind = keyof typeof MAGIC;
+
+/** What an update or adapter is bound to. */
+export type Binding = { planHash: string; basisHash: string; parameterCount: number };
+
+/** Size of an encoded update or adapter, header included. */
+export function encodedBytes(parameterCount: number): number {
+  return HEADER_BYTES + 4 * parameterCount;
+}
+
+/**
+ * Encodes what may leave a tab. The type admits only values that went through `packages/privacy`.
+ * @param update change of all trained parameters over the round, shape [parameterCount]
+ * @param round  the round it answers, from 1
+ */
+export function encodeUpdate(update: Privatized<Float32Array>, round: number, binding: Binding): Uint8Array {
+  return encode('update', update.values, round, binding);
+}
+
+/**
+ * Reads an update and checks all that can be checked without the round's state.
+ * @returns round and values; the values are a copy, aligned, shape [parameterCount]
+ * @throws {ChoraleError} UPDATE_MALFORMED (not an update, another plan or basis), UPDATE_SIZE, UPDATE_NOT_FINITE
+ */
+export function decodeUpdate(bytes: Uint8Array, binding: Binding): { round: number; values: Float32Array } {
+  const { version, values } = decode('update', bytes, binding);
+  return { round: version, values };
+}
+
+/** Encodes the global adapter for the way down. */
+export function encodeAdapter(parameters: Float32Array, adapterVersion: number, binding: Binding): Uint8Array {
+  return encode('adapter', parameters, adapterVersion, binding);
+}
+
+/** Reads the global adapter; errors as `decodeUpdate`. */
+export function decodeAdapter(
+  bytes: Uint8Array,
+  binding: Binding,
+): { adapterVersion: number; parameters: Float32Array } {
+  const { version, values } = decode('adapter', bytes, binding);
+  return { adapterVersion: version, parameters: values };
+}
+
+function encode(kind: Kind, values: Float32Array, version: number, binding: Binding): Uint8Array {
+  if (values.length !== binding.parameterCount) {
+    throw new ChoraleError(
+      'UPDATE_SIZE',
+      `expected ${binding.parameterCount} values to encode, got ${values.length}`,
+    );
+  }
+  const bytes = new Uint8Array(encodedBytes(values.length));
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, MAGIC[kind], true);
+  view.setUint8(4, LAYOUT_VERSION);
+  view.setUint8(5, ENCODING_F32);
+  view.setUint32(8, version, true);
+  view.setUint32(12, values.length, true);
+  bytes.set(hexToBytes(binding.planHash), 16);
+  bytes.set(hexToBytes(binding.basisHash), 48);
+  for (let i = 0; i < values.length; i++) view.setFloat32(HEADER_BYTES + 4 * i, values[i]!, true);
+  return bytes;
+}
+
+function decode(kind: Kind, bytes: Uint8Array, binding: Binding): { version: number; values: Float32Array } {
+  const malformed = (expected: string) =>
+    new ChoraleError('UPDATE_MALFORMED', `expected ${expected}; reload the page to get the current program`);
+  if (bytes.byteLength < HEADER_BYTES) throw malformed(`at least ${HEADER_BYTES} bytes, got ${bytes.byteLength}`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint32(0, true) !== MAGIC[kind]) throw malformed(`an encoded ${kind}`);
+  if (view.getUint8(4) !== LAYOUT_VERSION) throw malformed(`layout ${LAYOUT_VERSION}, got ${view.getUint8(4)}`);
+  if (view.getUint8(5) !== ENCODING_F32) throw malformed(`encoding ${ENCODING_F32}, got ${view.getUint8(5)}`);
+  if (view.getUint16(6, true) !== 0) throw malformed('two zero bytes at offset 6');
+  if (bytesToHex(bytes.subarray(16, 48)) !== binding.planHash) throw malformed(`an ${kind} of this run's plan`);
+  if (bytesToHex(bytes.subarray(48, 80)) !== binding.basisHash) throw malformed(`an ${kind} for this run's A`);
+  const count = view.getUint32(12, true);
+  if (count !== binding.parameterCount || bytes.byteLength !== encodedBytes(count)) {
+    throw new ChoraleError(
+      'UPDATE_SIZE',
+      `expected ${binding.parameterCount} values in ${encodedBytes(binding.parameterCount)} bytes, got ${count} in ${bytes.byteLength}`,
+    );
+  }
+  const values = new Float32Array(count);
+  for (let i = 0; i < count; i++) {
+    const value = view.getFloat32(HEADER_BYTES + 4 * i, true);
+    if (!Number.isFinite(value)) {
+      throw new ChoraleError('UPDATE_NOT_FINITE', `expected finite values, got ${value} at ${i}`);
+    }
+    values[i] = value;
+  }
+  return { version: view.getUint32(8, true), values };
+}
