@@ -49,8 +49,8 @@ export type TablePreview = {
   suggestedLabel: string | null;
 };
 
-/** Rows that are not used, by reason. */
-export type SkippedRows = { reason: string; count: number; firstLines: number[] };
+/** Rows that are not used, by reason; numbers count from 1 without the header. */
+export type SkippedRows = { reason: string; count: number; firstRows: number[] };
 
 /** What will be trained on. Shown in this tab only; none of these counts is ever sent. */
 export type RowsReport = {

@@ -1,1 +1,14 @@
-export {};
+export { ModelError } from './modelError.ts';
+export { readSafetensors, writeSafetensors } from './safetensors.ts';
+export type { NamedTensor } from './safetensors.ts';
+export type { EncoderConfig } from './encoderConfig.ts';
+export { MODEL_FILE_NAMES, readCheckpoint } from './checkpoint.ts';
+export type { Checkpoint, ModelFiles } from './checkpoint.ts';
+export { cutSequence, bucketLength, padBatch } from './batch.ts';
+export type { TokenBatch, TokenSequence } from './batch.ts';
+export { LAYER_MODULES, moduleName, moduleShape, uploadEncoder, disposeEncoder } from './encoder.ts';
+export type { Encoder, LayerModule } from './encoder.ts';
+export { encoderForward, encoderBackward } from './encoderPass.ts';
+export type { Adapters, LinearAdapter, EncoderSaved } from './encoderPass.ts';
+export { poolingWeights, classify, classifyBackward, oneHotLabels } from './classifier.ts';
+export type { Pooling } from './classifier.ts';

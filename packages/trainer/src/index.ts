@@ -1,1 +1,17 @@
-export {};
+export { readTable, checkFileSize, MAX_FILE_BYTES } from './rows/table.ts';
+export type { Table } from './rows/table.ts';
+export { suggestColumns, selectRows, parseLabelledRows, MINIMUM_ROWS } from './rows/labelledRows.ts';
+export type { LabelledRow, RowSelection, SkippedRows } from './rows/labelledRows.ts';
+export { SequenceClassifier } from './sequenceClassifier.ts';
+export type { Example } from './sequenceClassifier.ts';
+export { resolveNoiseMultiplier, privacyPlanOf } from './privacyPlan.ts';
+export { computeClientUpdate, sumClippedGradients, MICRO_BATCH_SIZE } from './clientUpdate.ts';
+export type { ClientUpdateOptions } from './clientUpdate.ts';
+export { createEvaluator, evaluatorOn } from './evaluator.ts';
+export type { Evaluation, Evaluator } from './evaluator.ts';
+export { describeAdapter, exportPeft } from './adapterFacts.ts';
+export type { AdapterFacts } from './adapterFacts.ts';
+export { MODEL_FILE_NAMES } from '@chorale/model';
+export type { ModelFiles } from '@chorale/model';
+export { openCompute, probeBackends, chooseBackend } from '@chorale/compute';
+export type { BackendProbe, Compute, WasmUrls } from '@chorale/compute';

@@ -1,0 +1,42 @@
+import { wrap } from 'comlink';
+import type { BackendName } from '@chorale/protocol';
+import { Contributor } from './contributor.ts';
+import { openIndexedDbLedger } from './indexedDbLedger.ts';
+import type { ContributorController } from './state.ts';
+import type { TrainerHost } from './trainerHost.ts';
+import type { TrainerWorker } from './workerLink.ts';
+import { carryErrorCodes } from './workerLink.ts';
+
+/**
+ * A contributor in a browser tab: training in a Web Worker, the ledger in IndexedDB, one tab a run by a Web Lock.
+ * @param runId null for the server's current run
+ * @param forcedBackend a backend the person asked for, or null to choose
+ */
+export function createContributor(options: {
+  serverUrl: string;
+  runId: string | null;
+  forcedBackend: BackendName | null;
+}): ContributorController {
+  carryErrorCodes();
+  return new Contributor({ ...options, openWorker, openLedger: openIndexedDbLedger, holdRun });
+}
+
+function openWorker(): TrainerWorker {
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'chorale-trainer' });
+  return { trainer: wrap<TrainerHost>(worker), terminate: () => worker.terminate() };
+}
+
+/** Holds a Web Lock until the returned function is called; the browser frees it when the tab closes. */
+function holdRun(runId: string): Promise<(() => void) | null> {
+  return new Promise((resolve, reject) => {
+    navigator.locks
+      .request(`chorale-run-${runId}`, { ifAvailable: true }, (lock) => {
+        if (!lock) {
+          resolve(null);
+          return undefined;
+        }
+        return new Promise<void>((release) => resolve(release));
+      })
+      .catch(reject);
+  });
+}

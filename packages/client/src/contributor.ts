@@ -1,0 +1,163 @@
+import { proxy } from 'comlink';
+import { reportEpsilon, spentEpsilonAfter } from '@chorale/privacy';
+import type { BackendName, PublicRun } from '@chorale/protocol';
+import { ChoraleError, hashPlan } from '@chorale/protocol';
+import { privacyPlanOf } from '@chorale/trainer/privacyPlan';
+import type { OpenLedger } from './ledger.ts';
+import { RoundLoop } from './roundLoop.ts';
+import { fetchRun } from './runConnection.ts';
+import type { ContributorController, ContributorState } from './state.ts';
+import { StateStore, clientError } from './stateStore.ts';
+import type { TrainerWorker } from './workerLink.ts';
+
+export type ContributorOptions = {
+  serverUrl: string;
+  /** null for the server's current run. */
+  runId: string | null;
+  /** A backend the person asked for; null to choose. */
+  forcedBackend: BackendName | null;
+  /** The contributor's own limit on her total epsilon; without it, what the whole plan costs. */
+  epsilonLimit?: number;
+  openWorker: () => TrainerWorker;
+  openLedger: OpenLedger;
+  /**
+   * Makes sure that one tab only takes part in a run: two would spend the same budget at once.
+   * @returns a function that frees the run, or null when another tab has it
+   */
+  holdRun: (runId: string) => Promise<(() => void) | null>;
+};
+
+const OTHER_TAB = 'Another tab of this browser contributes to this run already. Use that tab, or close it and reload this one.';
+
+/** One contributor to one run, from the first look at it to its end. What a page or a Node process drives. */
+export class Contributor implements ContributorController {
+  readonly #options: ContributorOptions;
+  readonly #store = new StateStore();
+  readonly #worker: TrainerWorker;
+  #loop: RoundLoop | null = null;
+
+  constructor(options: ContributorOptions) {
+    this.#options = options;
+    this.#worker = options.openWorker();
+  }
+
+  getState = (): ContributorState => this.#store.state;
+
+  subscribe = (onChange: () => void): (() => void) => this.#store.subscribe(onChange);
+
+  async loadRun(): Promise<void> {
+    this.#store.set({ run: { status: 'loading', fraction: null, what: 'Loading the run' } });
+    try {
+      const value = await fetchRun(this.#options.serverUrl, this.#options.runId);
+      const { plan, planHash } = value.run;
+      assertSamePlan(planHash, await hashPlan(plan));
+      await this.#worker.trainer.setRun(this.#options.serverUrl, plan);
+      const privacy = privacyPlanOf(plan);
+      const whole = spentEpsilonAfter(privacy, plan.config.rounds.count);
+      this.#store.set({
+        run: { status: 'ready', value },
+        runState: value.state,
+        rounds: value.rounds,
+        spentEpsilon: privacy.unit === 'none' ? null : 0,
+        agreedEpsilon: privacy.unit === 'none' ? null : reportEpsilon(this.#options.epsilonLimit ?? whole),
+      });
+    } catch (error) {
+      this.#store.set({ run: { status: 'failed', error: clientError(error) } });
+    }
+  }
+
+  async checkDevice(): Promise<void> {
+    this.#store.set({ device: { status: 'loading', fraction: null, what: 'Looking at this device' } });
+    try {
+      const value = await this.#worker.trainer.checkDevice(this.#options.forcedBackend);
+      this.#store.set({ device: { status: 'ready', value } });
+    } catch (error) {
+      this.#store.set({ device: { status: 'failed', error: clientError(error) } });
+    }
+  }
+
+  readFile = (file: File): Promise<void> => this.#openTable(file, file.name);
+
+  readText = (text: string): Promise<void> => this.#openTable(new Blob([text]), 'pasted rows');
+
+  async #openTable(blob: Blob, name: string): Promise<void> {
+    this.#setRows({ table: { status: 'loading', fraction: null, what: `Reading ${name}` } });
+    try {
+      const value = await this.#worker.trainer.openTable(blob, name);
+      this.#setRows({ table: { status: 'ready', value } });
+    } catch (error) {
+      this.#setRows({ table: { status: 'failed', error: clientError(error) } });
+    }
+  }
+
+  async chooseColumns(columns: { text: string; label: string }): Promise<void> {
+    const { table } = this.#store.state.rows;
+    const show = (what: string, fraction: number | null) =>
+      this.#setRows({ table, columns, report: { status: 'loading', fraction, what } });
+    show('Checking the rows', null);
+    try {
+      const value = await this.#worker.trainer.chooseColumns(columns, proxy(show));
+      this.#setRows({ table, columns, report: { status: 'ready', value } });
+    } catch (error) {
+      this.#setRows({ table, columns, report: { status: 'failed', error: clientError(error) } });
+    }
+  }
+
+  clearRows(): void {
+    void this.#worker.trainer.closeTable();
+    this.#setRows({});
+  }
+
+  #setRows(rows: Partial<ContributorState['rows']>): void {
+    this.#store.set({ rows: { table: { status: 'none' }, columns: null, report: { status: 'none' }, ...rows } });
+  }
+
+  async join(): Promise<void> {
+    const { run, device, rows } = this.#store.state;
+    if (run.status !== 'ready' || device.status !== 'ready' || rows.report.status !== 'ready' || this.#loop) return;
+    this.#store.setParticipation({ status: 'preparing', what: 'Joining the run', fraction: null });
+    try {
+      await this.#startLoop(run.value);
+    } catch (error) {
+      const { message } = clientError(error);
+      this.#store.setParticipation({ status: 'stopped', because: 'refused', message });
+    }
+  }
+
+  async #startLoop({ run }: PublicRun): Promise<void> {
+    const release = await this.#options.holdRun(run.runId);
+    if (!release) throw new ChoraleError('RUN_STATE', OTHER_TAB);
+    const plan = privacyPlanOf(run.plan);
+    this.#loop = new RoundLoop({
+      serverUrl: this.#options.serverUrl,
+      run,
+      plan,
+      epsilonLimit: this.#options.epsilonLimit ?? spentEpsilonAfter(plan, run.plan.config.rounds.count),
+      ledger: await this.#options.openLedger(run.runId),
+      trainer: this.#worker.trainer,
+      store: this.#store,
+      onEnded: () => {
+        release();
+        this.#worker.terminate();
+      },
+    });
+    await this.#loop.start();
+  }
+
+  pause = (): void => this.#loop?.pause();
+
+  resume = (): void => this.#loop?.resume();
+
+  async stop(): Promise<void> {
+    await this.#loop?.stop();
+  }
+}
+
+/** The hash is what the person agrees to and what binds every update, so it must be of this very plan. */
+function assertSamePlan(named: string, computed: string): void {
+  if (named === computed) return;
+  throw new ChoraleError(
+    'PLAN_CHANGED',
+    'The plan the server sent is not the one its hash names. Nothing was sent; tell the person who runs this.',
+  );
+}

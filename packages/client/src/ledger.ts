@@ -1,0 +1,47 @@
+import type { DpEvent } from '@chorale/privacy';
+
+/** Who this contributor is to a run's server, so that she is the same one after a reload. */
+export type Identity = { contributorId: string; token: string };
+
+/**
+ * One release: written before its bytes leave, never removed. `payload` is kept until the server has acknowledged it,
+ * and resent unchanged: fresh noise would be a second release.
+ */
+export type LedgerEntry = {
+  round: number;
+  event: DpEvent;
+  payload: Uint8Array | null;
+  outcome: 'pending' | 'accepted' | 'late' | 'refused';
+};
+
+/**
+ * What a contributor keeps across reloads, for one run. Every write is durable when its promise resolves; a write that
+ * fails throws LEDGER_UNAVAILABLE and nothing may be sent.
+ */
+export type Ledger = {
+  identity(): Promise<Identity | null>;
+  saveIdentity(identity: Identity): Promise<void>;
+  /** In order of rounds. */
+  entries(): Promise<LedgerEntry[]>;
+  /** Adds or replaces the entry of a round. */
+  write(entry: LedgerEntry): Promise<void>;
+};
+
+/** Opens the ledger of a run; the key is the run, never the data: deleting a row must not reset what was spent. */
+export type OpenLedger = (runId: string) => Promise<Ledger>;
+
+/** A ledger that lasts as long as the process: for Node contributors that take part once. */
+export function openMemoryLedger(): Ledger {
+  let identity: Identity | null = null;
+  const entries = new Map<number, LedgerEntry>();
+  return {
+    identity: async () => identity,
+    saveIdentity: async (value) => {
+      identity = value;
+    },
+    entries: async () => [...entries.values()].toSorted((a, b) => a.round - b.round),
+    write: async (entry) => {
+      entries.set(entry.round, entry);
+    },
+  };
+}

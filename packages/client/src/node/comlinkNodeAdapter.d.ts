@@ -1,0 +1,7 @@
+// comlink ships the adapter without types at the path Node can import
+declare module 'comlink/dist/esm/node-adapter.mjs' {
+  import type { Endpoint } from 'comlink';
+  import type { MessagePort, Worker } from 'node:worker_threads';
+
+  export default function nodeEndpoint(port: Worker | MessagePort): Endpoint;
+}

@@ -1,0 +1,2 @@
+export { createNodeContributor } from './nodeContributor.ts';
+export type { ContributorController, ContributorState } from '../state.ts';

@@ -1,0 +1,8 @@
+import { expose } from 'comlink';
+import { wasmUrls } from '@chorale/trainer/wasmUrls';
+import { TrainerHost } from './trainerHost.ts';
+import { carryErrorCodes } from './workerLink.ts';
+
+// The Web Worker of a tab: everything that touches private rows runs here.
+carryErrorCodes();
+expose(new TrainerHost(wasmUrls));

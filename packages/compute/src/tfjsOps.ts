@@ -1,0 +1,126 @@
+import * as tf from '@tensorflow/tfjs-core';
+import type { Ops, Tensor } from './ops.ts';
+
+const SQRT_HALF = Math.SQRT1_2;
+const INVERSE_SQRT_2PI = 1 / Math.sqrt(2 * Math.PI);
+
+/**
+ * The operations on whatever tfjs backend is set. It runs on webgpu, webgl, wasm and cpu and is the reference that
+ * faster kernels are tested against. It uses neither `dataSync` (it kills headless GPU processes) nor `addN`
+ * (eight inputs exceed the default binding limit and return stale bytes), nor tfjs's tape; see compute.md, section 2.
+ * @param storeTransposed keep frozen weights in both orientations
+ */
+export function createTfjsOps({ storeTransposed }: { storeTransposed: boolean }): Ops {
+  return {
+    tensor: (values, shape) => tf.tensor(values.slice(), shape, 'float32'),
+    read: async (tensor) => Float32Array.from(await tensor.data()),
+    dispose: (tree) => tf.dispose(tree as tf.TensorContainer),
+    scope: (body) => tf.tidy(body as () => tf.TensorContainer) as ReturnType<typeof body>,
+    liveTensors: () => tf.memory().numTensors,
+
+    frozenMatrix(values, inDim, outDim) {
+      const weight = tf.tensor2d(values.slice(), [inDim, outDim], 'float32');
+      return { inDim, outDim, weight, transposed: storeTransposed ? tf.transpose(weight) : null };
+    },
+    linear: (x, { weight }, bias) => tf.add(tf.matMul(x, weight), bias),
+    linearBackward: (dy, { weight, transposed }) =>
+      transposed ? tf.matMul(dy, transposed) : tf.matMul(dy, weight, false, true),
+
+    matMul: (a, b) => tf.matMul(a, b),
+    matMulNT: (a, b) => tf.matMul(a, b, false, true),
+    add: (a, b) => tf.add(a, b),
+    scale: (a, factor) => tf.mul(a, factor),
+
+    layerNorm(x, gain, bias, epsilon) {
+      const centered = tf.sub(x, tf.mean(x, -1, true)); // [M, d]
+      const variance = tf.mean(tf.square(centered), -1, true); // [M, 1]
+      const inverseStd = tf.rsqrt(tf.add(variance, epsilon)); // [M, 1]
+      const normalized = tf.mul(centered, inverseStd); // [M, d]
+      return { y: tf.add(tf.mul(normalized, gain), bias), saved: { normalized, inverseStd } };
+    },
+    layerNormBackward(dy, gain, { normalized, inverseStd }) {
+      // dx = (g - mean(g) - n * mean(g * n)) / std, with g = dy * gain and n the normalised input
+      const g = tf.mul(dy, gain); // [M, d]
+      const projected = tf.mul(normalized, tf.mean(tf.mul(g, normalized), -1, true));
+      return tf.mul(tf.sub(tf.sub(g, tf.mean(g, -1, true)), projected), inverseStd);
+    },
+
+    gelu: (x) => tf.mul(x, normalCdf(x)),
+    geluBackward(dy, x) {
+      const density = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), INVERSE_SQRT_2PI);
+      return tf.mul(dy, tf.add(normalCdf(x), tf.mul(x, density)));
+    },
+
+    attention(qRows, kRows, vRows, maskBias, heads) {
+      const exampleCount = maskBias.shape[0]!;
+      const q = splitHeads(qRows, exampleCount, heads); // [N, heads, T, headDim]
+      const k = splitHeads(kRows, exampleCount, heads);
+      const v = splitHeads(vRows, exampleCount, heads);
+      const scores = tf.mul(tf.matMul(q, k, false, true), 1 / Math.sqrt(q.shape[3]!)); // [N, heads, T, T]
+      const probabilities = tf.softmax(tf.add(scores, maskBias));
+      return { context: mergeHeads(tf.matMul(probabilities, v)), saved: { q, k, v, probabilities } };
+    },
+    attentionBackward(dContextRows, { q, k, v, probabilities }) {
+      const dContext = splitHeads(dContextRows, q.shape[0]!, q.shape[1]!); // [N, heads, T, headDim]
+      const dProbabilities = tf.matMul(dContext, v, false, true); // [N, heads, T, T]
+      const weighted = tf.mul(dProbabilities, probabilities);
+      const dScores = tf.mul(
+        tf.sub(weighted, tf.mul(probabilities, tf.sum(weighted, -1, true))),
+        1 / Math.sqrt(q.shape[3]!),
+      );
+      return {
+        dq: mergeHeads(tf.matMul(dScores, k)),
+        dk: mergeHeads(tf.matMul(dScores, q, true, false)),
+        dv: mergeHeads(tf.matMul(probabilities, dContext, true, false)),
+      };
+    },
+
+    poolTokens(x, weights) {
+      const [exampleCount, tokens] = weights.shape as [number, number];
+      const perToken = tf.mul(tf.reshape(x, [exampleCount, tokens, -1]), tf.expandDims(weights, 2));
+      return tf.sum(perToken, 1); // [N, d]
+    },
+    poolTokensBackward(dPooled, weights) {
+      const spread = tf.mul(tf.expandDims(dPooled, 1), tf.expandDims(weights, 2)); // [N, T, d]
+      return tf.reshape(spread, [-1, dPooled.shape[1]!]);
+    },
+
+    softmaxCrossEntropy(logits, oneHot) {
+      const shifted = tf.sub(logits, tf.max(logits, -1, true));
+      const logSum = tf.log(tf.sum(tf.exp(shifted), -1, true)); // [N, 1]
+      const logProbabilities = tf.sub(shifted, logSum);
+      const losses = tf.neg(tf.sum(tf.mul(logProbabilities, oneHot), -1)); // [N]
+      return { losses, dLogits: tf.sub(tf.exp(logProbabilities), oneHot) };
+    },
+
+    perExampleOuter(x, dy, exampleCount) {
+      const x3 = tf.reshape(x, [exampleCount, -1, x.shape[1]!]); // [N, T, a]
+      const dy3 = tf.reshape(dy, [exampleCount, -1, dy.shape[1]!]); // [N, T, b]
+      return tf.reshape(tf.matMul(x3, dy3, true, false), [exampleCount, -1]);
+    },
+    packExamples: (gradients) => (gradients.length === 1 ? tf.clone(gradients[0]!) : tf.concat(gradients, 1)),
+    squaredNorms: (gradients) => tf.sum(tf.square(gradients), 1),
+    weightedSum(gradients, factors) {
+      const weights = tf.tensor2d(factors.slice(), [1, factors.length], 'float32');
+      const used = tf.reshape(tf.notEqual(weights, 0), [factors.length, 1]);
+      const masked = tf.where(tf.broadcastTo(used, gradients.shape), gradients, tf.zerosLike(gradients));
+      return tf.reshape(tf.matMul(weights, masked as tf.Tensor2D), [-1]);
+    },
+    matrixAt: (flat, offset, rows, columns) => tf.reshape(tf.slice(flat, [offset], [rows * columns]), [rows, columns]),
+  };
+}
+
+function normalCdf(x: Tensor): Tensor {
+  return tf.mul(tf.add(tf.erf(tf.mul(x, SQRT_HALF)), 1), 0.5);
+}
+
+function splitHeads(rows: Tensor, exampleCount: number, heads: number): Tensor {
+  const headDim = rows.shape[1]! / heads;
+  return tf.transpose(tf.reshape(rows, [exampleCount, -1, heads, headDim]), [0, 2, 1, 3]);
+}
+
+function mergeHeads(split: Tensor): Tensor {
+  const [exampleCount, heads, tokens, headDim] = split.shape as [number, number, number, number];
+  return tf.reshape(tf.transpose(split, [0, 2, 1, 3]), [exampleCount * tokens, heads * headDim]);
+}
+

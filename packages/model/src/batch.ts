@@ -1,0 +1,50 @@
+/** Token ids of one text, cut and closed, ready to be padded. */
+export type TokenSequence = Uint32Array;
+
+/** Texts padded to one length; N examples of T tokens. */
+export type TokenBatch = {
+  exampleCount: number;
+  tokens: number;
+  /** [N*T] */
+  ids: Uint32Array;
+  /** [N*T]: 1 for a real token, 0 for padding. */
+  mask: Uint8Array;
+};
+
+/** Lengths sequences are padded to: few, because tfjs keeps GPU buffers by exact size and never frees them. */
+const LENGTH_BUCKETS = [16, 32, 64, 128, 256, 512];
+
+/**
+ * Cuts a token sequence to maxTokens, keeping its last token (the closing special token).
+ * @param ids token ids with special tokens
+ */
+export function cutSequence(ids: number[], maxTokens: number): TokenSequence {
+  if (ids.length <= maxTokens) return Uint32Array.from(ids);
+  return Uint32Array.from([...ids.slice(0, maxTokens - 1), ids.at(-1)!]);
+}
+
+/** The smallest bucket that holds `length` tokens, at most maxTokens. */
+export function bucketLength(length: number, maxTokens: number): number {
+  return Math.min(maxTokens, LENGTH_BUCKETS.find((bucket) => bucket >= length) ?? maxTokens);
+}
+
+/**
+ * Pads sequences to the bucket of the longest one. With `exampleCount` over the number of sequences the rest of the
+ * rows are one padding token each: a fixed shape for any number of real rows.
+ */
+export function padBatch(
+  sequences: readonly TokenSequence[],
+  { maxTokens, padTokenId, exampleCount = sequences.length }: { maxTokens: number; padTokenId: number; exampleCount?: number },
+): TokenBatch {
+  const longest = sequences.reduce((max, sequence) => Math.max(max, sequence.length), 1);
+  const tokens = bucketLength(longest, maxTokens);
+  const ids = new Uint32Array(exampleCount * tokens).fill(padTokenId);
+  const mask = new Uint8Array(exampleCount * tokens);
+  for (let i = 0; i < exampleCount; i++) {
+    const sequence = sequences[i];
+    if (sequence) ids.set(sequence, i * tokens);
+    // An all-padding row still attends to one token, so that no softmax or mean is over nothing
+    mask.fill(1, i * tokens, i * tokens + (sequence?.length ?? 1));
+  }
+  return { exampleCount, tokens, ids, mask };
+}

@@ -1,0 +1,79 @@
+import type { Compute } from '@chorale/compute';
+import type { NoiseSource, PrivacyPlan, Privatized, RandomSource } from '@chorale/privacy';
+import { DpSgd, clipFactors, poissonSample } from '@chorale/privacy';
+import type { Example, SequenceClassifier } from './sequenceClassifier.ts';
+
+/** Examples per device step: a fixed shape, so that the drawn batch size never shows in a kernel's shape. */
+export const MICRO_BATCH_SIZE = 16;
+
+export type ClientUpdateOptions = {
+  compute: Compute;
+  classifier: SequenceClassifier;
+  examples: readonly Example[];
+  plan: PrivacyPlan;
+  /** Coins of the Poisson sample. */
+  random: RandomSource;
+  noise: NoiseSource;
+  microBatchSize?: number;
+  /** Called after each step with the number of steps done; stays in the tab. */
+  onStep?: (step: number) => void;
+};
+
+/**
+ * One client's round of DP-SGD (Abadi et al. 2016, Algorithm 1) on B and, if trained, the head: `localSteps` times
+ * Poisson sample → per-example gradients → clip over all tensors → sum → noise → step. The number of steps is fixed;
+ * an empty sample is a step of pure noise. Every step runs under the device guard, so that nothing computed by a
+ * failing device leaves.
+ * @param parameters the global adapter, [parameterCount]
+ * @returns the change of the parameters, marked as private
+ * @throws {DeviceError} the device failed; the round is given up, nothing was released
+ */
+export async function computeClientUpdate(
+  parameters: Float32Array,
+  options: ClientUpdateOptions,
+): Promise<Privatized<Float32Array>> {
+  const { compute, plan, examples, random, noise, onStep } = options;
+  const descent = new DpSgd(plan, parameters, noise);
+  for (let step = 1; step <= plan.localSteps; step++) {
+    const drawn = poissonSample(examples.length, plan.samplingRate, random);
+    const batch = Array.from(drawn, (index) => examples[index]!);
+    const clippedSum = await compute.guard(() => sumClippedGradients(descent.parameters, batch, options));
+    descent.step(clippedSum);
+    onStep?.(step);
+  }
+  return descent.finish();
+}
+
+/**
+ * Sum over a batch of per-example gradients, each clipped to the plan's clippingNorm over all tensors together.
+ * Not private yet: it must go through `DpSgd.step` and nowhere else.
+ * @returns [parameterCount]; zeros for an empty batch
+ */
+export async function sumClippedGradients(
+  parameters: Float32Array,
+  batch: readonly Example[],
+  { compute, classifier, plan, microBatchSize = MICRO_BATCH_SIZE }: ClientUpdateOptions,
+): Promise<Float32Array> {
+  const { ops } = compute;
+  const sum = new Float32Array(parameters.length);
+  // Similar lengths together: less padding. The order does not change the sum's meaning.
+  const ordered = batch.toSorted((a, b) => a.sequence.length - b.sequence.length);
+  for (let start = 0; start < ordered.length; start += microBatchSize) {
+    const part = ordered.slice(start, start + microBatchSize);
+    const { gradients, losses } = classifier.exampleGradients(parameters, part, microBatchSize);
+    const squaredNorms = ops.scope(() => ops.squaredNorms(gradients));
+    const factors = exampleFactors(await ops.read(squaredNorms), plan);
+    factors.fill(0, part.length); // padding rows
+    const partialSum = ops.scope(() => ops.weightedSum(gradients, factors));
+    const values = await ops.read(partialSum);
+    ops.dispose([gradients, losses, squaredNorms, partialSum]);
+    for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + values[i]!;
+  }
+  return sum;
+}
+
+/** Clipping factors; without privacy every finite example counts as it is. */
+function exampleFactors(squaredNorms: Float32Array, plan: PrivacyPlan): Float32Array {
+  if (plan.unit === 'none') return squaredNorms.map((norm) => (Number.isFinite(norm) ? 1 : 0));
+  return clipFactors(squaredNorms, plan.clippingNorm);
+}

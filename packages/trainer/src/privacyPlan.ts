@@ -1,0 +1,33 @@
+import type { PrivacyPlan } from '@chorale/privacy';
+import { noiseMultiplierFor } from '@chorale/privacy';
+import type { RunConfig, RunPlan } from '@chorale/protocol';
+
+/**
+ * The noise multiplier a config asks for: the one it names, or the smallest that keeps all steps of all rounds
+ * within its target epsilon. 0 for privacy.unit none.
+ */
+export function resolveNoiseMultiplier({ privacy, training, rounds }: RunConfig): number {
+  if (privacy.unit === 'none') return 0;
+  if (privacy.noiseMultiplier !== undefined) return privacy.noiseMultiplier;
+  return noiseMultiplierFor({
+    targetEpsilon: privacy.targetEpsilon!,
+    targetDelta: privacy.targetDelta,
+    samplingRate: training.samplingRate,
+    steps: training.localSteps * rounds.count,
+  });
+}
+
+/** The mechanism of one round, as `packages/privacy` runs and accounts it. */
+export function privacyPlanOf({ config, noiseMultiplier }: Pick<RunPlan, 'config' | 'noiseMultiplier'>): PrivacyPlan {
+  const { training, privacy } = config;
+  return {
+    unit: privacy.unit,
+    clippingNorm: training.clippingNorm,
+    noiseMultiplier,
+    samplingRate: training.samplingRate,
+    localSteps: training.localSteps,
+    expectedBatchSize: training.expectedBatchSize,
+    learningRate: training.learningRate,
+    targetDelta: privacy.unit === 'none' ? 0 : privacy.targetDelta,
+  };
+}
