@@ -22,7 +22,10 @@ export function createContributor(options: {
 }
 
 function openWorker(): TrainerWorker {
-  const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'chorale-trainer' });
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), {
+    type: 'module',
+    name: 'chorale-trainer',
+  });
   return { trainer: wrap<TrainerHost>(worker), terminate: () => worker.terminate() };
 }
 

@@ -27,7 +27,8 @@ export type ContributorOptions = {
   holdRun: (runId: string) => Promise<(() => void) | null>;
 };
 
-const OTHER_TAB = 'Another tab of this browser contributes to this run already. Use that tab, or close it and reload this one.';
+const OTHER_TAB =
+  'Another tab of this browser contributes to this run already. Use that tab, or close it and reload this one.';
 
 /** One contributor to one run, from the first look at it to its end. What a page or a Node process drives. */
 export class Contributor implements ContributorController {
@@ -109,12 +110,15 @@ export class Contributor implements ContributorController {
   }
 
   #setRows(rows: Partial<ContributorState['rows']>): void {
-    this.#store.set({ rows: { table: { status: 'none' }, columns: null, report: { status: 'none' }, ...rows } });
+    this.#store.set({
+      rows: { table: { status: 'none' }, columns: null, report: { status: 'none' }, ...rows },
+    });
   }
 
   async join(): Promise<void> {
     const { run, device, rows } = this.#store.state;
-    if (run.status !== 'ready' || device.status !== 'ready' || rows.report.status !== 'ready' || this.#loop) return;
+    if (run.status !== 'ready' || device.status !== 'ready' || rows.report.status !== 'ready' || this.#loop)
+      return;
     this.#store.setParticipation({ status: 'preparing', what: 'Joining the run', fraction: null });
     try {
       await this.#startLoop(run.value);

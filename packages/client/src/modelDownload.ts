@@ -21,7 +21,10 @@ export async function downloadModel(
       onProgress(totalBytes === 0 ? 1 : Math.min(1, receivedBytes / totalBytes));
     });
     if ((await sha256Hex(bytes)) !== file.sha256) {
-      throw new ChoraleError('MODEL_INVALID', `${file.name} is not the file this run's plan names. Reload the page.`);
+      throw new ChoraleError(
+        'MODEL_INVALID',
+        `${file.name} is not the file this run's plan names. Reload the page.`,
+      );
     }
     result.set(file.name, bytes);
   }
@@ -34,7 +37,9 @@ async function downloadFile(
   onBytes: (length: number) => void,
 ): Promise<Uint8Array> {
   const failed = (why: string, cause?: unknown) =>
-    new ChoraleError('DISCONNECTED', `The model file ${name} could not be loaded: ${why}. Try again.`, { cause });
+    new ChoraleError('DISCONNECTED', `The model file ${name} could not be loaded: ${why}. Try again.`, {
+      cause,
+    });
   const response = await fetch(url).catch((cause: unknown) => {
     throw failed('no connection to the server', cause);
   });

@@ -167,7 +167,10 @@ export class RoundLoop {
     const { plan, epsilonLimit } = this.#options;
     if (plan.unit !== 'none' && spentEpsilonAfter(plan, this.#entries.size + 1) > epsilonLimit) {
       await this.#connection.leave(this.#options.run.runId).catch(() => undefined);
-      this.#end('budget-spent', 'One more round would cross the privacy limit you agreed to. You stay as a reader.');
+      this.#end(
+        'budget-spent',
+        'One more round would cross the privacy limit you agreed to. You stay as a reader.',
+      );
       return;
     }
     this.#busyRound = round;
@@ -189,7 +192,8 @@ export class RoundLoop {
     const { trainer, run, plan, ledger, store } = this.#options;
     const { localSteps } = plan;
     const showStep = (step: number) => {
-      if (!this.#paused && !this.#ended) store.setParticipation({ status: 'training', round, step, localSteps });
+      if (!this.#paused && !this.#ended)
+        store.setParticipation({ status: 'training', round, step, localSteps });
     };
     showStep(0);
     this.#showContribution(round, 'computing');
@@ -225,7 +229,10 @@ export class RoundLoop {
       } catch (error) {
         const { code, retryable } = wireError(error);
         if (!retryable) {
-          await this.#settle(entry, code === 'UPDATE_WRONG_ROUND' || code === 'RUN_ENDED' ? 'late' : 'refused');
+          await this.#settle(
+            entry,
+            code === 'UPDATE_WRONG_ROUND' || code === 'RUN_ENDED' ? 'late' : 'refused',
+          );
           return;
         }
         if (!this.#connection.connected) return;

@@ -49,12 +49,17 @@ export type ConnectionEvents = {
 export async function fetchRun(serverUrl: string, runId: string | null): Promise<PublicRun> {
   const url = new URL(`/api/runs/${encodeURIComponent(runId ?? 'current')}`, serverUrl);
   const response = await fetch(url).catch((cause: unknown) => {
-    throw new ChoraleError('DISCONNECTED', 'The server cannot be reached. Check the connection and try again.', { cause });
+    throw new ChoraleError(
+      'DISCONNECTED',
+      'The server cannot be reached. Check the connection and try again.',
+      { cause },
+    );
   });
   if (response.status === 404) {
     throw new ChoraleError('RUN_UNKNOWN', 'This server has no such run. Ask for a fresh link.');
   }
-  if (!response.ok) throw new ChoraleError('DISCONNECTED', `The server answered ${response.status}. Try again later.`);
+  if (!response.ok)
+    throw new ChoraleError('DISCONNECTED', `The server answered ${response.status}. Try again later.`);
   return parseMessage(publicRunSchema, await response.json(), 'run');
 }
 
@@ -130,13 +135,18 @@ export class RunConnection {
   }
 
   async #ask(event: keyof ContributorToServer, ...message: unknown[]): Promise<unknown> {
-    if (!this.#socket.connected) throw new ChoraleError('DISCONNECTED', 'The connection to the server is down.');
+    if (!this.#socket.connected)
+      throw new ChoraleError('DISCONNECTED', 'The connection to the server is down.');
     // The typed emitWithAck has one overload per event; this one place serves all four
     const socket = this.#socket as unknown as Socket;
     try {
       return await socket.timeout(ANSWER_TIMEOUT_MS).emitWithAck(event, ...message);
     } catch (cause) {
-      throw new ChoraleError('TIMEOUT', `The server did not answer "${event}" in ${ANSWER_TIMEOUT_MS / 1000} s.`, { cause });
+      throw new ChoraleError(
+        'TIMEOUT',
+        `The server did not answer "${event}" in ${ANSWER_TIMEOUT_MS / 1000} s.`,
+        { cause },
+      );
     }
   }
 }

@@ -1,10 +1,4 @@
-import type {
-  BackendName,
-  ErrorCode,
-  PublicRun,
-  RoundRecord,
-  RunState,
-} from '@chorale/protocol';
+import type { BackendName, ErrorCode, PublicRun, RoundRecord, RunState } from '@chorale/protocol';
 
 /** Something that takes time to get. */
 export type Loadable<T> =
@@ -69,12 +63,7 @@ export type RowsState = {
 };
 
 export type StopReason =
-  | 'run-completed'
-  | 'run-stopped'
-  | 'withdrawn'
-  | 'budget-spent'
-  | 'device-error'
-  | 'refused';
+  'run-completed' | 'run-stopped' | 'withdrawn' | 'budget-spent' | 'device-error' | 'refused';
 
 /** What this tab is doing for the run. Each state carries just what is valid in it. */
 export type Participation =

@@ -46,26 +46,39 @@ export function chooseBackend(
     );
   }
   const passedOver = probes.slice(0, probes.indexOf(chosen)).map((p) => `${p.backend}: ${p.detail}`);
-  const reason = passedOver.length === 0 ? 'the fastest this device offers' : `not used: ${passedOver.join('; ')}`;
+  const reason =
+    passedOver.length === 0 ? 'the fastest this device offers' : `not used: ${passedOver.join('; ')}`;
   return { backend: chosen.backend, reason };
 }
 
 async function probeWebGpu(): Promise<BackendProbe> {
-  const missing = (detail: string): BackendProbe => ({ backend: 'webgpu', available: false, software: false, detail });
+  const missing = (detail: string): BackendProbe => ({
+    backend: 'webgpu',
+    available: false,
+    software: false,
+    detail,
+  });
   const gpu = (globalThis.navigator as Navigator | undefined)?.gpu;
   if (!gpu) return missing('this browser has no WebGPU, or the page is not served over a secure connection');
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null);
   if (!adapter) return missing('no graphics adapter for WebGPU');
   const { vendor, architecture, device, description } = adapter.info;
   // Known to return zero gradients on PowerVR (compute.md, section 2)
-  if (vendor === 'img-tec') return missing('this graphics chip (PowerVR) is known to compute wrong gradients');
+  if (vendor === 'img-tec')
+    return missing('this graphics chip (PowerVR) is known to compute wrong gradients');
   const name = description || [vendor, architecture || device].filter(Boolean).join(' ') || 'unnamed adapter';
-  const software = adapter.info.isFallbackAdapter || SOFTWARE_RENDERER.test(`${name} ${architecture} ${device}`);
+  const software =
+    adapter.info.isFallbackAdapter || SOFTWARE_RENDERER.test(`${name} ${architecture} ${device}`);
   return { backend: 'webgpu', available: true, software, detail: software ? `${name} (in software)` : name };
 }
 
 function probeWebGl(): BackendProbe {
-  const missing = (detail: string): BackendProbe => ({ backend: 'webgl', available: false, software: false, detail });
+  const missing = (detail: string): BackendProbe => ({
+    backend: 'webgl',
+    available: false,
+    software: false,
+    detail,
+  });
   if (typeof OffscreenCanvas === 'undefined') return missing('no canvas for WebGL in a worker');
   const gl = new OffscreenCanvas(1, 1).getContext('webgl2');
   if (!gl) return missing('no WebGL 2');
@@ -84,7 +97,8 @@ function probeWebGl(): BackendProbe {
 function probeWasm(): BackendProbe {
   // A module of two SIMD instructions: (func (result v128) i32.const 0 i8x16.splat i8x16.popcnt)
   const simdModule = new Uint8Array([
-    0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11,
+    0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98,
+    11,
   ]);
   const available = typeof WebAssembly === 'object';
   const simd = available && WebAssembly.validate(simdModule);

@@ -24,7 +24,10 @@ export type WasmUrls = { plain: string; simd: string; threadedSimd: string };
  * Opens a backend. tfjs has one backend per realm, so there is one `Compute` per worker.
  * @throws {DeviceError} DEVICE_UNSUPPORTED when it does not start
  */
-export async function openCompute(backend: BackendName, options: { wasmUrls?: WasmUrls } = {}): Promise<Compute> {
+export async function openCompute(
+  backend: BackendName,
+  options: { wasmUrls?: WasmUrls } = {},
+): Promise<Compute> {
   switch (backend) {
     case 'webgpu':
       await import('@tensorflow/tfjs-backend-webgpu');
@@ -48,18 +51,34 @@ export async function openCompute(backend: BackendName, options: { wasmUrls?: Wa
     }
     case 'cpu':
       await import('@tensorflow/tfjs-backend-cpu');
+      // Under Node this backend prints an advertisement for tfjs-node on first use, unless in production mode
+      tf.enableProdMode();
       break;
   }
-  if (!(await tf.setBackend(backend))) {
-    throw new DeviceError('DEVICE_UNSUPPORTED', `The ${backend} backend did not start on this device.`);
-  }
-  await tf.ready();
+  await startBackend(backend);
   if (backend === 'webgl' && !tf.env().getBool('WEBGL_RENDER_FLOAT32_ENABLED')) {
-    throw new DeviceError('DEVICE_UNSUPPORTED', 'WebGL computes in 16 bits on this device, too coarse for training.');
+    throw new DeviceError(
+      'DEVICE_UNSUPPORTED',
+      'WebGL computes in 16 bits on this device, too coarse for training.',
+    );
   }
   const ops = createTfjsOps({ storeTransposed: backend === 'wasm' || backend === 'cpu' });
-  const guard = backend === 'webgpu' ? webGpuGuard((tf.backend() as WebGPUBackend).device, ops) : plainGuard(ops);
+  const guard =
+    backend === 'webgpu' ? webGpuGuard((tf.backend() as WebGPUBackend).device, ops) : plainGuard(ops);
   return { backend, ops, guard };
+}
+
+/** tfjs answers false for a backend that fails to start, and throws for one that did not even register itself. */
+async function startBackend(backend: BackendName): Promise<void> {
+  const outcome = await settle(() => tf.setBackend(backend));
+  if (!outcome.done || !outcome.result) {
+    throw new DeviceError(
+      'DEVICE_UNSUPPORTED',
+      `The ${backend} backend did not start on this device. Choose another one.`,
+      outcome.done ? {} : { cause: outcome.error },
+    );
+  }
+  await tf.ready();
 }
 
 function plainGuard(ops: Ops): Compute['guard'] {
@@ -76,23 +95,38 @@ function webGpuGuard(device: GPUDevice, ops: Ops): Compute['guard'] {
     lost = info.message || info.reason;
   });
   return async (step) => {
-    if (lost !== null) throw new DeviceError('DEVICE_ERROR', `The graphics device was lost: ${lost}. Reload the page.`);
+    if (lost !== null)
+      throw new DeviceError('DEVICE_ERROR', `The graphics device was lost: ${lost}. Reload the page.`);
     const filters = ['validation', 'out-of-memory', 'internal'] as const;
     for (const filter of filters) device.pushErrorScope(filter);
-    let result: Awaited<ReturnType<typeof step>>;
-    const errors: (GPUError | null)[] = [];
-    try {
-      result = await step();
+    const outcome = await settle(async () => {
+      const result = await step();
       await checkKnownAnswer(ops);
-    } finally {
-      // Scopes are a stack and must be popped whatever happened; a lost device answers null to all
-      for (const _ of filters) errors.push(await device.popErrorScope().catch(() => null));
-    }
+      return result;
+    });
+    // Scopes are a stack and must be popped whatever happened; a lost device answers null to all
+    const errors: (GPUError | null)[] = [];
+    for (const _ of filters) errors.push(await device.popErrorScope().catch(() => null));
+    // Before the step's own error: what a step throws on a failed device says nothing of the cause
+    const cause = outcome.done ? {} : { cause: outcome.error };
     const error = errors.find((e) => e !== null);
-    if (error) throw new DeviceError('DEVICE_ERROR', `The graphics device reported: ${error.message}`);
-    if (lost !== null) throw new DeviceError('DEVICE_ERROR', `The graphics device was lost: ${lost}. Reload the page.`);
-    return result;
+    if (error) throw new DeviceError('DEVICE_ERROR', `The graphics device reported: ${error.message}`, cause);
+    if (lost !== null) {
+      throw new DeviceError('DEVICE_ERROR', `The graphics device was lost: ${lost}. Reload the page.`, cause);
+    }
+    if (!outcome.done) throw outcome.error;
+    return outcome.result;
   };
+}
+
+type Outcome<T> = { done: true; result: T } | { done: false; error: unknown };
+
+async function settle<T>(body: () => Promise<T>): Promise<Outcome<T>> {
+  try {
+    return { done: true, result: await body() };
+  } catch (error) {
+    return { done: false, error };
+  }
 }
 
 const CANARY_SIZE = 32;
@@ -107,6 +141,9 @@ async function checkKnownAnswer(ops: Ops): Promise<void> {
   const values = await ops.read(product);
   ops.dispose(product);
   if (values.length !== ones.length || values.some((value) => value !== CANARY_SIZE)) {
-    throw new DeviceError('DEVICE_ERROR', 'The device computed a known product wrongly; its results were thrown away.');
+    throw new DeviceError(
+      'DEVICE_ERROR',
+      'The device computed a known product wrongly; its results were thrown away.',
+    );
   }
 }

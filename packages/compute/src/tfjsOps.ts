@@ -106,7 +106,8 @@ export function createTfjsOps({ storeTransposed }: { storeTransposed: boolean })
       const masked = tf.where(tf.broadcastTo(used, gradients.shape), gradients, tf.zerosLike(gradients));
       return tf.reshape(tf.matMul(weights, masked as tf.Tensor2D), [-1]);
     },
-    matrixAt: (flat, offset, rows, columns) => tf.reshape(tf.slice(flat, [offset], [rows * columns]), [rows, columns]),
+    matrixAt: (flat, offset, rows, columns) =>
+      tf.reshape(tf.slice(flat, [offset], [rows * columns]), [rows, columns]),
   };
 }
 
@@ -123,4 +124,3 @@ function mergeHeads(split: Tensor): Tensor {
   const [exampleCount, heads, tokens, headDim] = split.shape as [number, number, number, number];
   return tf.reshape(tf.transpose(split, [0, 2, 1, 3]), [exampleCount * tokens, heads * headDim]);
 }
-

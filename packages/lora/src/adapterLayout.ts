@@ -40,7 +40,11 @@ export type AdapterLayout = {
  * @param classCount number of labels
  * @throws {RangeError} the rank is over a module's input size
  */
-export function adapterLayout(encoder: EncoderConfig, adapter: AdapterConfig, classCount: number): AdapterLayout {
+export function adapterLayout(
+  encoder: EncoderConfig,
+  adapter: AdapterConfig,
+  classCount: number,
+): AdapterLayout {
   const targets = new Set(adapter.targetModules.map(moduleOfTarget));
   const modules: AdaptedModule[] = [];
   let offset = 0;
@@ -48,7 +52,9 @@ export function adapterLayout(encoder: EncoderConfig, adapter: AdapterConfig, cl
     for (const module of LAYER_MODULES.filter((name) => targets.has(name))) {
       const { inDim, outDim } = moduleShape(encoder, module);
       if (adapter.rank > inDim) {
-        throw new RangeError(`adapter.rank is ${adapter.rank}, expected at most ${inDim}, the input size of ${module}`);
+        throw new RangeError(
+          `adapter.rank is ${adapter.rank}, expected at most ${inDim}, the input size of ${module}`,
+        );
       }
       modules.push({ name: moduleName(layer, module), inDim, outDim, offset });
       offset += adapter.rank * outDim;

@@ -40,5 +40,8 @@ export function adaptersOf(
     adapters.set(name, { a: frozen.basis[i]!, b, scaling: layout.scaling });
   });
   const { head } = layout;
-  return { adapters, headWeight: frozen.frozenHead ?? ops.matrixAt(flat, head.offset, head.rows, head.columns) };
+  return {
+    adapters,
+    headWeight: frozen.frozenHead ?? ops.matrixAt(flat, head.offset, head.rows, head.columns),
+  };
 }

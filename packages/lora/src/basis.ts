@@ -9,7 +9,10 @@ export type Basis = Float32Array[];
  * - `kaiming`: entries uniform in ±1/sqrt(inDim), PEFT's start (Kaiming uniform with a = sqrt 5).
  * - `orthonormal`: columns of nearly normal entries made orthonormal by modified Gram-Schmidt, applied twice.
  */
-export function deriveBasis(layout: AdapterLayout, { basis, seed }: Pick<AdapterConfig, 'basis' | 'seed'>): Basis {
+export function deriveBasis(
+  layout: AdapterLayout,
+  { basis, seed }: Pick<AdapterConfig, 'basis' | 'seed'>,
+): Basis {
   const stream = new BasisStream(seed, basis);
   return layout.modules.map(({ inDim }) => {
     switch (basis) {
@@ -43,7 +46,9 @@ function kaiming(stream: BasisStream, inDim: number, rank: number): Float32Array
 }
 
 function orthonormal(stream: BasisStream, inDim: number, rank: number): Float32Array {
-  const columns = Array.from({ length: rank }, () => Float64Array.from({ length: inDim }, () => stream.bell()));
+  const columns = Array.from({ length: rank }, () =>
+    Float64Array.from({ length: inDim }, () => stream.bell()),
+  );
   columns.forEach((column, index) => {
     // Twice: one pass leaves rounding errors of the size of the largest projection
     for (let pass = 0; pass < 2; pass++) {

@@ -38,7 +38,13 @@ export class BasisStream {
   }
 
   #refill(): void {
-    const bytes = chacha20(this.#key, this.#nonce, new Uint8Array(CHUNK_BYTES), undefined, this.#blockCounter);
+    const bytes = chacha20(
+      this.#key,
+      this.#nonce,
+      new Uint8Array(CHUNK_BYTES),
+      undefined,
+      this.#blockCounter,
+    );
     this.#blockCounter += CHUNK_BYTES / 64;
     this.#words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#at = 0;

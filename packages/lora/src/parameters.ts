@@ -10,7 +10,10 @@ const HEAD_STD = 0.02;
  */
 export function initialHead(layout: AdapterLayout, { seed }: Pick<AdapterConfig, 'seed'>): Float32Array {
   const stream = new BasisStream(seed, 'head');
-  return Float32Array.from({ length: layout.head.rows * layout.head.columns }, () => stream.bell() * HEAD_STD);
+  return Float32Array.from(
+    { length: layout.head.rows * layout.head.columns },
+    () => stream.bell() * HEAD_STD,
+  );
 }
 
 /**

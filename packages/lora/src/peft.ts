@@ -37,7 +37,10 @@ export function writePeft(
     ? parameters.subarray(head.offset, head.offset + head.rows * head.columns)
     : initialHead(layout, adapter);
   tensors.set('base_model.model.classifier.weight', transposed(headWeight, head.rows, head.columns));
-  tensors.set('base_model.model.classifier.bias', { shape: [head.columns], values: new Float32Array(head.columns) });
+  tensors.set('base_model.model.classifier.bias', {
+    shape: [head.columns],
+    values: new Float32Array(head.columns),
+  });
   const config = {
     peft_type: 'LORA',
     task_type: 'SEQ_CLS',
@@ -46,17 +49,33 @@ export function writePeft(
     lora_alpha: adapter.alpha,
     lora_dropout: 0,
     bias: 'none',
-    target_modules: [...adapter.targetModules],
+    target_modules: targetModules(layout, adapter),
     modules_to_save: ['classifier'],
     fan_in_fan_out: false,
     inference_mode: true,
     init_lora_weights: true,
-    chorale: { strategy: 'ffa-lora', basis: adapter.basis, seed: adapter.seed, head: adapter.head, pooling, labels },
+    chorale: {
+      strategy: 'ffa-lora',
+      basis: adapter.basis,
+      seed: adapter.seed,
+      head: adapter.head,
+      pooling,
+      labels,
+    },
   };
   return new Map([
     ['adapter_config.json', new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`)],
     ['adapter_model.safetensors', writeSafetensors(tensors, { format: 'pt' })],
   ]);
+}
+
+/**
+ * PEFT adapts every module whose name ends with a target, and "attention.output.dense" ends with "output.dense": where
+ * only the latter is meant, all modules are named in full.
+ */
+function targetModules(layout: AdapterLayout, { targetModules: targets }: AdapterConfig): string[] {
+  const ambiguous = targets.includes('output.dense') && !targets.includes('attention.output.dense');
+  return ambiguous ? layout.modules.map(({ name }) => name) : [...targets];
 }
 
 /** A row-major [rows, columns] matrix as a tensor of shape [columns, rows]. */

@@ -31,12 +31,22 @@ export function bucketLength(length: number, maxTokens: number): number {
 /**
  * Pads sequences to the bucket of the longest one. With `exampleCount` over the number of sequences the rest of the
  * rows are one padding token each: a fixed shape for any number of real rows.
+ * @throws {RangeError} a sequence is longer than maxTokens, or there are more than exampleCount
  */
 export function padBatch(
   sequences: readonly TokenSequence[],
-  { maxTokens, padTokenId, exampleCount = sequences.length }: { maxTokens: number; padTokenId: number; exampleCount?: number },
+  {
+    maxTokens,
+    padTokenId,
+    exampleCount = sequences.length,
+  }: { maxTokens: number; padTokenId: number; exampleCount?: number },
 ): TokenBatch {
   const longest = sequences.reduce((max, sequence) => Math.max(max, sequence.length), 1);
+  if (longest > maxTokens)
+    throw new RangeError(`a sequence has ${longest} tokens, expected at most ${maxTokens}; cut it`);
+  if (sequences.length > exampleCount) {
+    throw new RangeError(`expected at most ${exampleCount} sequences, got ${sequences.length}`);
+  }
   const tokens = bucketLength(longest, maxTokens);
   const ids = new Uint32Array(exampleCount * tokens).fill(padTokenId);
   const mask = new Uint8Array(exampleCount * tokens);
@@ -44,7 +54,7 @@ export function padBatch(
     const sequence = sequences[i];
     if (sequence) ids.set(sequence, i * tokens);
     // An all-padding row still attends to one token, so that no softmax or mean is over nothing
-    mask.fill(1, i * tokens, i * tokens + (sequence?.length ?? 1));
+    mask.fill(1, i * tokens, i * tokens + Math.max(1, sequence?.length ?? 0));
   }
   return { exampleCount, tokens, ids, mask };
 }

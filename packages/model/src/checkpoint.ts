@@ -9,7 +9,12 @@ import { readSafetensors } from './safetensors.ts';
 export type ModelFiles = Map<string, Uint8Array>;
 
 /** The files a tab needs of a model directory. */
-export const MODEL_FILE_NAMES = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'] as const;
+export const MODEL_FILE_NAMES = [
+  'config.json',
+  'model.safetensors',
+  'tokenizer.json',
+  'tokenizer_config.json',
+] as const;
 
 /** A model on the CPU, not yet on any device. */
 export type Checkpoint = {
@@ -30,12 +35,17 @@ export function readCheckpoint(files: ModelFiles): Checkpoint {
   for (const [name, tensor] of readSafetensors(fileOf(files, 'model.safetensors'))) {
     weights.set(name.replace(/^bert\./, ''), tensor);
   }
-  const tokenizer = openTokenizer(readJson(files, 'tokenizer.json'), readJson(files, 'tokenizer_config.json'));
+  const tokenizer = openTokenizer(
+    readJson(files, 'tokenizer.json'),
+    readJson(files, 'tokenizer_config.json'),
+  );
   const tokenize = (text: string): number[] => {
     const { ids } = tokenizer.encode(text);
     const outside = ids.find((id) => id >= config.vocabSize);
     if (outside !== undefined) {
-      throw new ModelError(`tokenizer.json: token id ${outside} is outside the model's ${config.vocabSize} embeddings`);
+      throw new ModelError(
+        `tokenizer.json: token id ${outside} is outside the model's ${config.vocabSize} embeddings`,
+      );
     }
     return ids;
   };
@@ -61,7 +71,10 @@ function readJson(files: ModelFiles, name: string): unknown {
 
 function fileOf(files: ModelFiles, name: string): Uint8Array {
   const bytes = files.get(name);
-  if (!bytes) throw new ModelError(`the model directory has no ${name}; it has ${[...files.keys()].join(', ') || 'no files'}`);
+  if (!bytes)
+    throw new ModelError(
+      `the model directory has no ${name}; it has ${[...files.keys()].join(', ') || 'no files'}`,
+    );
   return bytes;
 }
 

@@ -21,13 +21,19 @@ export function parseEncoderConfig(json: unknown): EncoderConfig {
   if (typeof json !== 'object' || json === null) throw new ModelError('config.json: expected an object');
   const config = json as Record<string, unknown>;
   if (config.model_type !== 'bert') {
-    throw new ModelError(`config.json: model_type is ${String(config.model_type)}; this version reads "bert" only`);
+    throw new ModelError(
+      `config.json: model_type is ${String(config.model_type)}; this version reads "bert" only`,
+    );
   }
   if (config.hidden_act !== 'gelu') {
-    throw new ModelError(`config.json: hidden_act is ${String(config.hidden_act)}; this version computes "gelu" only`);
+    throw new ModelError(
+      `config.json: hidden_act is ${String(config.hidden_act)}; this version computes "gelu" only`,
+    );
   }
   if ((config.position_embedding_type ?? 'absolute') !== 'absolute') {
-    throw new ModelError(`config.json: position_embedding_type ${String(config.position_embedding_type)} is not supported`);
+    throw new ModelError(
+      `config.json: position_embedding_type ${String(config.position_embedding_type)} is not supported`,
+    );
   }
   const size = (key: string, fallback?: number): number => {
     const value = config[key] ?? fallback;
@@ -38,19 +44,31 @@ export function parseEncoderConfig(json: unknown): EncoderConfig {
   };
   const epsilon = config.layer_norm_eps ?? 1e-12;
   if (typeof epsilon !== 'number' || !(epsilon > 0 && epsilon < 0.1)) {
-    throw new ModelError(`config.json: layer_norm_eps is ${String(epsilon)}, expected a small positive number`);
+    throw new ModelError(
+      `config.json: layer_norm_eps is ${String(epsilon)}, expected a small positive number`,
+    );
   }
   const hiddenSize = size('hidden_size');
   const headCount = size('num_attention_heads');
   if (hiddenSize % headCount !== 0) {
-    throw new ModelError(`config.json: hidden_size ${hiddenSize} is not a multiple of num_attention_heads ${headCount}`);
+    throw new ModelError(
+      `config.json: hidden_size ${hiddenSize} is not a multiple of num_attention_heads ${headCount}`,
+    );
   }
+  const vocabSize = size('vocab_size');
   const padTokenId = config.pad_token_id ?? 0;
-  if (typeof padTokenId !== 'number' || !Number.isSafeInteger(padTokenId) || padTokenId < 0) {
-    throw new ModelError(`config.json: pad_token_id is ${String(padTokenId)}`);
+  if (
+    typeof padTokenId !== 'number' ||
+    !Number.isSafeInteger(padTokenId) ||
+    padTokenId < 0 ||
+    padTokenId >= vocabSize
+  ) {
+    throw new ModelError(
+      `config.json: pad_token_id is ${String(padTokenId)}, expected a token id under vocab_size ${vocabSize}`,
+    );
   }
   return {
-    vocabSize: size('vocab_size'),
+    vocabSize,
     hiddenSize,
     layerCount: size('num_hidden_layers'),
     headCount,

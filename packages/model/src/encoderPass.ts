@@ -95,7 +95,12 @@ function layerForward(
   );
   const geluInput = linear('intermediate.dense', afterAttention.y); // [N*T, intermediateSize]
   const fed = linear('output.dense', ops.gelu(geluInput));
-  const afterFeed = ops.layerNorm(ops.add(afterAttention.y, fed), layer.outputNorm.gain, layer.outputNorm.bias, epsilon);
+  const afterFeed = ops.layerNorm(
+    ops.add(afterAttention.y, fed),
+    layer.outputNorm.gain,
+    layer.outputNorm.bias,
+    epsilon,
+  );
   return {
     hidden: afterFeed.y,
     saved: {

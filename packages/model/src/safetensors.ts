@@ -31,7 +31,8 @@ export function readSafetensors(bytes: Uint8Array, fileName = 'model.safetensors
     const { name, dtype, shape, start, stop } = entry;
     const count = shape.reduce((product, size) => product * size, 1);
     if (start !== end) throw fail(`tensor ${name} starts at ${start}, expected ${end} (a gap or an overlap)`);
-    if (stop - start !== count * BYTES_OF[dtype]) throw fail(`tensor ${name} has ${stop - start} bytes for shape [${shape.join(', ')}]`);
+    if (stop - start !== count * BYTES_OF[dtype])
+      throw fail(`tensor ${name} has ${stop - start} bytes for shape [${shape.join(', ')}]`);
     if (dataStart + stop > bytes.byteLength) throw fail(`tensor ${name} reaches past the end of the file`);
     const values = readValues(view, dataStart + start, count, dtype);
     const bad = values.findIndex((value) => !Number.isFinite(value));
@@ -39,21 +40,26 @@ export function readSafetensors(bytes: Uint8Array, fileName = 'model.safetensors
     tensors.set(name, { shape, values });
     end = stop;
   }
-  if (dataStart + end !== bytes.byteLength) throw fail(`${bytes.byteLength - dataStart - end} bytes after the last tensor`);
+  if (dataStart + end !== bytes.byteLength)
+    throw fail(`${bytes.byteLength - dataStart - end} bytes after the last tensor`);
   return tensors;
 }
 
 /** Writes float32 tensors as a safetensors file, in the order given. */
-export function writeSafetensors(tensors: Map<string, NamedTensor>, metadata: Record<string, string>): Uint8Array {
+export function writeSafetensors(
+  tensors: Map<string, NamedTensor>,
+  metadata: Record<string, string>,
+): Uint8Array {
   const header: Record<string, unknown> = { __metadata__: metadata };
   let offset = 0;
   for (const [name, { shape, values }] of tensors) {
     header[name] = { dtype: 'F32', shape, data_offsets: [offset, offset + 4 * values.length] };
     offset += 4 * values.length;
   }
-  const text = JSON.stringify(header);
-  // Padded with spaces to a multiple of 8, as the reference writer does
-  const json = new TextEncoder().encode(text.padEnd(Math.ceil(text.length / 8) * 8));
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  // Padded with spaces to a multiple of 8 bytes, as the reference writer does
+  const json = new Uint8Array(Math.ceil(text.byteLength / 8) * 8).fill(0x20);
+  json.set(text);
   const bytes = new Uint8Array(8 + json.byteLength + offset);
   const view = new DataView(bytes.buffer);
   view.setBigUint64(0, BigInt(json.byteLength), true);
@@ -77,7 +83,8 @@ function parseHeader(bytes: Uint8Array, fail: (problem: string) => ModelError): 
   } catch (cause) {
     throw fail(`the header is not JSON (${String(cause)})`);
   }
-  if (typeof header !== 'object' || header === null || Array.isArray(header)) throw fail('the header is no object');
+  if (typeof header !== 'object' || header === null || Array.isArray(header))
+    throw fail('the header is no object');
   const entries: Entry[] = [];
   for (const [name, value] of Object.entries(header as Record<string, unknown>)) {
     if (name === '__metadata__') continue;
@@ -85,7 +92,8 @@ function parseHeader(bytes: Uint8Array, fail: (problem: string) => ModelError): 
     if (typeof dtype !== 'string' || !Object.hasOwn(BYTES_OF, dtype)) {
       throw fail(`tensor ${name} has dtype ${String(dtype)}, expected F32, F16 or BF16`);
     }
-    if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2) throw fail(`tensor ${name} has a malformed entry`);
+    if (!isSizes(shape) || !isSizes(offsets) || offsets.length !== 2)
+      throw fail(`tensor ${name} has a malformed entry`);
     entries.push({ name, dtype: dtype as Dtype, shape, start: offsets[0]!, stop: offsets[1]! });
   }
   return entries.toSorted((a, b) => a.start - b.start);

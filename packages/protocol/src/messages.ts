@@ -138,7 +138,11 @@ export type Result<T> = { ok: true; value: T } | { ok: false; error: WireError }
 export type ContributorToServer = {
   join: (message: JoinMessage, answer: (result: Result<JoinedMessage>) => void) => void;
   availability: (message: AvailabilityMessage, answer: (result: Result<null>) => void) => void;
-  update: (message: UpdateMessage, payload: Uint8Array, answer: (result: Result<UpdateReceipt>) => void) => void;
+  update: (
+    message: UpdateMessage,
+    payload: Uint8Array,
+    answer: (result: Result<UpdateReceipt>) => void,
+  ) => void;
   leave: (message: LeaveMessage, answer: (result: Result<null>) => void) => void;
 };
 
@@ -209,7 +213,11 @@ export type AdminAction = (typeof ADMIN_ACTIONS)[number];
  * Checks a value from the other side against its schema.
  * @throws {ChoraleError} MESSAGE_INVALID naming the event and each field that does not fit
  */
-export function parseMessage<Schema extends z.ZodType>(schema: Schema, value: unknown, event: string): z.infer<Schema> {
+export function parseMessage<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  event: string,
+): z.infer<Schema> {
   const result = schema.safeParse(value);
   if (!result.success) throw new ChoraleError('MESSAGE_INVALID', `${event}: ${describeIssues(result.error)}`);
   return result.data;
@@ -225,7 +233,11 @@ const wireErrorSchema = z.object({
  * Takes the value out of an acknowledgement, checked.
  * @throws {ChoraleError} the error the other side reported, or MESSAGE_INVALID
  */
-export function parseResult<Schema extends z.ZodType>(schema: Schema, value: unknown, event: string): z.infer<Schema> {
+export function parseResult<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  event: string,
+): z.infer<Schema> {
   const result = parseMessage(
     z.union([
       z.strictObject({ ok: z.literal(true), value: z.unknown() }),

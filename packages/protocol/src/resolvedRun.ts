@@ -68,9 +68,15 @@ export function bytesToHex(bytes: Uint8Array): string {
 }
 
 export function hexToBytes(hex: string): Uint8Array {
-  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16));
+  return Uint8Array.from({ length: hex.length / 2 }, (_, i) =>
+    Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16),
+  );
 }
 
-// This package compiles without the DOM library; every place it runs (tab, worker, Node) has Web Crypto.
+// This package compiles without the DOM library; every place it runs (tab, worker, Node) has both of these.
 type Subtle = { digest(algorithm: 'SHA-256', data: Uint8Array): Promise<ArrayBuffer> };
-const { subtle } = (globalThis as unknown as { crypto: { subtle: Subtle } }).crypto;
+const { crypto, TextEncoder } = globalThis as unknown as {
+  crypto: { subtle: Subtle };
+  TextEncoder: new () => { encode(text: string): Uint8Array };
+};
+const { subtle } = crypto;

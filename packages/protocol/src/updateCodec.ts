@@ -50,7 +50,11 @@ export function decodeUpdate(bytes: Uint8Array, binding: Binding): { round: numb
 }
 
 /** Encodes the global adapter for the way down. */
-export function encodeAdapter(parameters: Float32Array, adapterVersion: number, binding: Binding): Uint8Array {
+export function encodeAdapter(
+  parameters: Float32Array,
+  adapterVersion: number,
+  binding: Binding,
+): Uint8Array {
   return encode('adapter', parameters, adapterVersion, binding);
 }
 
@@ -86,14 +90,18 @@ function encode(kind: Kind, values: Float32Array, version: number, binding: Bind
 function decode(kind: Kind, bytes: Uint8Array, binding: Binding): { version: number; values: Float32Array } {
   const malformed = (expected: string) =>
     new ChoraleError('UPDATE_MALFORMED', `expected ${expected}; reload the page to get the current program`);
-  if (bytes.byteLength < HEADER_BYTES) throw malformed(`at least ${HEADER_BYTES} bytes, got ${bytes.byteLength}`);
+  if (bytes.byteLength < HEADER_BYTES)
+    throw malformed(`at least ${HEADER_BYTES} bytes, got ${bytes.byteLength}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint32(0, true) !== MAGIC[kind]) throw malformed(`an encoded ${kind}`);
-  if (view.getUint8(4) !== LAYOUT_VERSION) throw malformed(`layout ${LAYOUT_VERSION}, got ${view.getUint8(4)}`);
+  if (view.getUint8(4) !== LAYOUT_VERSION)
+    throw malformed(`layout ${LAYOUT_VERSION}, got ${view.getUint8(4)}`);
   if (view.getUint8(5) !== ENCODING_F32) throw malformed(`encoding ${ENCODING_F32}, got ${view.getUint8(5)}`);
   if (view.getUint16(6, true) !== 0) throw malformed('two zero bytes at offset 6');
-  if (bytesToHex(bytes.subarray(16, 48)) !== binding.planHash) throw malformed(`an ${kind} of this run's plan`);
-  if (bytesToHex(bytes.subarray(48, 80)) !== binding.basisHash) throw malformed(`an ${kind} for this run's A`);
+  if (bytesToHex(bytes.subarray(16, 48)) !== binding.planHash)
+    throw malformed(`an ${kind} of this run's plan`);
+  if (bytesToHex(bytes.subarray(48, 80)) !== binding.basisHash)
+    throw malformed(`an ${kind} for this run's A`);
   const count = view.getUint32(12, true);
   if (count !== binding.parameterCount || bytes.byteLength !== encodedBytes(count)) {
     throw new ChoraleError(

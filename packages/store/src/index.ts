@@ -1,1 +1,3 @@
-export {};
+export type { Store, StoredRun, EngineRow, StoredContributor, StoredUpdate, StoredAdapter } from './store.ts';
+export { openMemoryStore } from './memoryStore.ts';
+export { openSqliteStore } from './sqliteStore.ts';

@@ -1,1 +1,4 @@
-export {};
+export { seededRandom } from './seededRandom.ts';
+export type { SeededRandom } from './seededRandom.ts';
+export { randomValues } from './randomValues.ts';
+export { relativeDifference, expectClose } from './tolerance.ts';

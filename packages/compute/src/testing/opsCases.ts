@@ -187,7 +187,11 @@ const attentionCases = [1, HEADS].map((heads): OpsCase => {
   return {
     name: `attention with ${heads} heads and its backward pass`,
     run: (ops) => {
-      const [qRows, kRows, vRows] = [q, k, v].map((values) => ops.tensor(values, shape)) as [Tensor, Tensor, Tensor];
+      const [qRows, kRows, vRows] = [q, k, v].map((values) => ops.tensor(values, shape)) as [
+        Tensor,
+        Tensor,
+        Tensor,
+      ];
       const { context, saved } = ops.attention(qRows, kRows, vRows, ops.tensor(bias, [N, 1, 1, T]), heads);
       return { context, ...ops.attentionBackward(ops.tensor(dContext, shape), saved) };
     },
@@ -225,7 +229,9 @@ const lossCases: OpsCase[] = [
     name: 'softmaxCrossEntropy and its gradient',
     run: (ops) => {
       const oneHot = Float32Array.of(0, 1, 0, 1, 0, 0, 0, 0, 1);
-      return { ...ops.softmaxCrossEntropy(ops.tensor(randomValues(9, 18, 3), [3, 3]), ops.tensor(oneHot, [3, 3])) };
+      return {
+        ...ops.softmaxCrossEntropy(ops.tensor(randomValues(9, 18, 3), [3, 3]), ops.tensor(oneHot, [3, 3])),
+      };
     },
     expected: () => {
       const logits = randomValues(9, 18, 3);
@@ -292,22 +298,21 @@ const perExampleCases: OpsCase[] = [
     }),
     expected: () => ({ gradients: { values: [5, -1, 10, -2, 30, 0, 40, 0], shape: [2, 4] } }),
   },
-  ...[1, 2, 13].map(
-    (count): OpsCase => ({
-      // 13 inputs are more than a shader may bind at once on many GPUs
-      name: `packExamples of ${count}`,
-      run: (ops) => ({
-        packed: ops.packExamples(
-          Array.from({ length: count }, (_, i) => ops.tensor(randomValues(2 * (i + 1), 30 + i), [2, i + 1])),
-        ),
-      }),
-      expected: () => {
-        const parts = Array.from({ length: count }, (_, i) => randomValues(2 * (i + 1), 30 + i));
-        const row = (n: number) => parts.flatMap((part) => [...part.subarray((n * part.length) / 2).slice(0, part.length / 2)]);
-        return { packed: { values: [...row(0), ...row(1)], shape: [2, (count * (count + 1)) / 2] } };
-      },
+  ...[1, 2, 13].map((count): OpsCase => ({
+    // 13 inputs are more than a shader may bind at once on many GPUs
+    name: `packExamples of ${count}`,
+    run: (ops) => ({
+      packed: ops.packExamples(
+        Array.from({ length: count }, (_, i) => ops.tensor(randomValues(2 * (i + 1), 30 + i), [2, i + 1])),
+      ),
     }),
-  ),
+    expected: () => {
+      const parts = Array.from({ length: count }, (_, i) => randomValues(2 * (i + 1), 30 + i));
+      const row = (n: number) =>
+        parts.flatMap((part) => [...part.subarray((n * part.length) / 2).slice(0, part.length / 2)]);
+      return { packed: { values: [...row(0), ...row(1)], shape: [2, (count * (count + 1)) / 2] } };
+    },
+  })),
   {
     name: 'squaredNorms',
     run: (ops) => ({ norms: ops.squaredNorms(ops.tensor(Float32Array.of(3, 4, 0, 0, 1, -2), [3, 2])) }),
@@ -318,17 +323,24 @@ const perExampleCases: OpsCase[] = [
     run: (ops) => ({ norms: ops.squaredNorms(ops.tensor(randomValues(4 * 5000, 50), [4, 5000])) }),
     expected: () => {
       const values = randomValues(4 * 5000, 50);
-      const norm = (n: number) => values.subarray(n * 5000, (n + 1) * 5000).reduce((sum, value) => sum + value ** 2, 0);
+      const norm = (n: number) =>
+        values.subarray(n * 5000, (n + 1) * 5000).reduce((sum, value) => sum + value ** 2, 0);
       return { norms: { values: [norm(0), norm(1), norm(2), norm(3)], shape: [4] } };
     },
   },
   {
     name: 'weightedSum',
     run: (ops) => ({
-      sum: ops.weightedSum(ops.tensor(randomValues(5 * 40, 51), [5, 40]), Float32Array.of(1, 0.5, 0, 0.125, 1)),
+      sum: ops.weightedSum(
+        ops.tensor(randomValues(5 * 40, 51), [5, 40]),
+        Float32Array.of(1, 0.5, 0, 0.125, 1),
+      ),
     }),
     expected: () => ({
-      sum: { values: reference.matMul([1, 0.5, 0, 0.125, 1], randomValues(5 * 40, 51), 1, 5, 40), shape: [40] },
+      sum: {
+        values: reference.matMul([1, 0.5, 0, 0.125, 1], randomValues(5 * 40, 51), 1, 5, 40),
+        shape: [40],
+      },
     }),
   },
   {

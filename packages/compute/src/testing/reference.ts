@@ -16,7 +16,10 @@ export function matMul(a: ArrayLike<number>, b: ArrayLike<number>, m: number, k:
 }
 
 export function transpose(a: ArrayLike<number>, rows: number, columns: number): Vector {
-  return Float64Array.from({ length: rows * columns }, (_, i) => a[(i % rows) * columns + Math.floor(i / rows)]!);
+  return Float64Array.from(
+    { length: rows * columns },
+    (_, i) => a[(i % rows) * columns + Math.floor(i / rows)]!,
+  );
 }
 
 /** Over the last axis of x [rows, d]. */
@@ -32,7 +35,9 @@ export function layerNorm(
     const row = Array.from({ length: d }, (_, i) => x[start + i]!);
     const mean = row.reduce((sum, value) => sum + value, 0) / d;
     const variance = row.reduce((sum, value) => sum + (value - mean) ** 2, 0) / d;
-    row.forEach((value, i) => (y[start + i] = ((value - mean) / Math.sqrt(variance + epsilon)) * gain[i]! + bias[i]!));
+    row.forEach(
+      (value, i) => (y[start + i] = ((value - mean) / Math.sqrt(variance + epsilon)) * gain[i]! + bias[i]!),
+    );
   }
   return y;
 }

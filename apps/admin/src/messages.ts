@@ -1,0 +1,216 @@
+import type { AdminAction, BackendName, CohortMember, RunStatus } from '@chorale/protocol';
+import { formatAge, formatCount, formatDuration, formatEpsilon, formatNumber } from '@chorale/ui';
+
+const plural = (count: number, one: string, many: string) =>
+  `${formatCount(count)} ${count === 1 ? one : many}`;
+
+/** Everything the admin page says. */
+export const messages = {
+  suffix: 'admin',
+  title: (name: string) => `${name} – Chorale admin`,
+  skip: 'Skip to the content',
+  noAnswer: 'The server does not answer. Check that it is running.',
+  refused: (status: number) => `The server refused this (HTTP ${status}).`,
+  unknownScreen: 'There is no such page',
+  toRuns: 'All runs',
+  loading: 'Asking the server',
+  unreachable: 'The server cannot be reached',
+  retrying: 'Trying again every few seconds, by itself.',
+  problem: 'The last message of the server could not be used',
+  problemHelp: 'Reload the page; if it stays, page and server are of different versions.',
+  copy: { copy: 'Copy', copied: 'Copied.', byHand: 'Selected: press Ctrl+C or ⌘C to copy.' },
+
+  connection: {
+    connecting: 'connecting',
+    live: 'live',
+    lost: 'disconnected',
+    veilTitle: 'Disconnected from the server',
+    veil: (ageMs: number) =>
+      `What you see was current ${formatAge(ageMs)}. The page reconnects by itself; the run goes on without it.`,
+  },
+
+  signIn: {
+    title: 'Sign in',
+    how: 'When the server starts, it prints a link that begins with the address of this page and ends with a token. Open that link once; this browser then stays signed in.',
+    field: 'Link or token',
+    hint: 'Paste the whole link, or the part after “token=”.',
+    missing: 'Paste the link or the token first.',
+    expired: 'You are signed out. Open the link that the server printed.',
+    submit: 'Sign in',
+  },
+
+  status: {
+    recruiting: 'Recruiting',
+    training: 'Training',
+    aggregating: 'Aggregating',
+    evaluating: 'Evaluating',
+    paused: 'Paused',
+    completed: 'Completed',
+    stopped: 'Stopped',
+    failed: 'Failed',
+  } satisfies Record<RunStatus, string>,
+
+  backends: {
+    webgpu: 'WebGPU',
+    webgl: 'WebGL',
+    wasm: 'WebAssembly',
+    cpu: 'JavaScript',
+  } satisfies Record<BackendName, string>,
+
+  runs: {
+    title: 'Runs',
+    emptyTitle: 'No run yet',
+    empty: 'Write a run config and start the server with it; the run appears here by itself:',
+    emptyCommand: 'chorale serve --data-dir DIR --config run.json',
+    progress: 'Rounds finished',
+    of: (done: number, all: number) => `${done} of ${all}`,
+    accuracy: 'Test accuracy',
+    epsilon: 'Epsilon, most spent',
+    online: 'Online',
+    none: '–',
+    unprotected: 'no privacy',
+    created: (ageMs: number) => `created ${formatAge(ageMs)}`,
+    model: (model: string, rank: number, cohortSize: number) =>
+      `${model} · rank ${rank} · ${plural(cohortSize, 'device', 'devices')} a round`,
+  },
+
+  run: {
+    unknownTitle: 'There is no run with this address',
+    unknown: 'It may be on another server, or the address is incomplete.',
+    round: (round: number, all: number) => `Round ${round} of ${all}`,
+    phases: 'Phases of the round',
+    present: 'present phase',
+    timeLeft: (leftMs: number) => `At the latest in ${formatDuration(leftMs)} this phase ends.`,
+    now: 'Now',
+    online: 'Online',
+    available: 'Available',
+    inCohort: 'In the cohort',
+    received: 'Updates received',
+    version: 'Adapter version',
+    refusals: 'With a refused update',
+    cohort: 'Cohort of this round',
+    cohortEmpty: 'No cohort yet. It is chosen when enough contributors are available.',
+    cohortEnded: 'The run has ended, so there is no cohort.',
+    members: {
+      training: 'training',
+      received: 'received',
+      disconnected: 'disconnected',
+      dropped: 'dropped',
+    } satisfies Record<CohortMember['state'], string>,
+    share: 'Invite contributors',
+    shareText: 'Send this address to the people who should contribute. Nothing has to be installed.',
+    shareFirst: 'Nobody is here yet. Send this address to the people who should contribute:',
+    address: 'Address for contributors',
+
+    controls: 'Controls',
+    actions: { pause: 'Pause run', resume: 'Resume run', stop: 'Stop run' } satisfies Record<
+      AdminAction,
+      string
+    >,
+    pauseHelp: 'A pause keeps everything: contributors stay connected and wait.',
+    stopQuestion:
+      'Stop this run for good? A stop is final: no further round starts, and contributors are told that the run has ended. The adapter of the last finished round stays available.',
+    stopConfirm: 'Stop for good',
+    stopCancel: 'Keep running',
+    endedControls: 'The run has ended; there is nothing left to control.',
+
+    curves: 'Accuracy and loss',
+    noEvaluation: 'This run has no public test file, so accuracy and loss are not measured.',
+    accuracy: 'Test accuracy',
+    loss: 'Test loss',
+    chart: {
+      round: 'Round',
+      showTable: 'Show as a table',
+      empty: 'No result yet. The first comes before round 1.',
+      summary: (name: string, first: string, last: string, round: number) =>
+        `${name} by round: ${first} at the start, ${last} after round ${round}.`,
+    },
+
+    rounds: 'Rounds',
+    roundsEmpty: 'No round is finished yet. Each one adds a line here.',
+    columns: {
+      round: 'Round',
+      attempt: 'Attempt',
+      cohort: 'Cohort',
+      received: 'Received',
+      accuracy: 'Accuracy',
+      loss: 'Loss',
+      epsilon: 'Epsilon',
+      bytes: 'Up per client',
+      duration: 'Time',
+    },
+    start: '0 (start)',
+
+    privacy: 'Privacy',
+    noneTitle: 'This run has no privacy mechanism',
+    none: 'Updates are not noised. Whoever sees them could find out about single rows. Contributors are warned loudly.',
+    mechanism: (
+      clippingNorm: number,
+      noiseMultiplier: number,
+      samplingRate: number,
+      expectedBatchSize: number,
+    ) =>
+      `DP-SGD in every tab: each row joins a step with chance ${formatNumber(samplingRate)} (Poisson sampling); the gradient of each row is limited to the L2 norm ${formatNumber(clippingNorm)}; Gaussian noise of standard deviation ${formatNumber(noiseMultiplier)} × ${formatNumber(clippingNorm)} = ${formatNumber(noiseMultiplier * clippingNorm)} is added to their sum, which is then divided by ${formatNumber(expectedBatchSize)}. The noise is added on the contributor’s device, so the server never sees an update without it.`,
+    spent: 'Epsilon spent, contributor with most',
+    spentOf: (spent: number, planned: number) =>
+      `${formatEpsilon(spent)} of ${formatEpsilon(planned)} planned`,
+    facts: {
+      unit: 'Unit of privacy',
+      unitExample: 'one row of one tab',
+      relation: 'Neighbouring data',
+      relationText: 'one row replaced by nothing; the number of rows may be known',
+      delta: 'Delta',
+      noise: 'Noise multiplier',
+      clipping: 'Clipping norm',
+      sampling: 'Sampling rate',
+      steps: 'Noised steps, all rounds',
+      stepsText: (steps: number, rounds: number) => `${steps} × ${rounds} = ${formatCount(steps * rounds)}`,
+      accountant: 'Accountant',
+      accountantText: 'privacy loss distributions (PLD), rounded up',
+    },
+
+    contributors: 'Contributors',
+    contributorsEmpty: 'Nobody has joined yet. Send the address above to the people who should contribute.',
+    contributor: {
+      id: 'Contributor',
+      state: 'State',
+      backend: 'Computes with',
+      rounds: 'Rounds',
+      epsilon: 'Epsilon spent',
+      refusal: 'Last refusal',
+      offline: 'offline',
+      paused: 'paused by them',
+      online: 'online',
+      noRefusal: 'none',
+    },
+
+    plan: 'Plan',
+    planHash: 'Plan hash',
+    planHashHint: 'Contributors see the same hash on their page; it is bound into every update.',
+    planFacts: {
+      purpose: 'Purpose',
+      operator: 'Run by',
+      model: 'Base model',
+      labels: 'Labels',
+      adapter: 'Adapter',
+      parameters: 'Trained parameters',
+      training: 'Training in a tab',
+      rounds: 'Rounds',
+      created: 'Created',
+      notGiven: 'not given',
+      adapterText: (strategy: string, rank: number, alpha: number, modules: readonly string[]) =>
+        `${strategy}, rank ${rank}, alpha ${formatNumber(alpha)}, on ${modules.join(', ')}`,
+      trainingText: (steps: number, learningRate: number) =>
+        `${plural(steps, 'step', 'steps')} a round, learning rate ${formatNumber(learningRate)}`,
+      roundsText: (count: number, cohortSize: number, minimumUpdates: number, deadlineSeconds: number) =>
+        `${formatCount(count)}; cohort of ${cohortSize}, at least ${plural(minimumUpdates, 'update', 'updates')}, deadline ${formatDuration(1000 * deadlineSeconds)}`,
+    },
+    config: 'Whole config as JSON',
+
+    adapter: 'Adapter',
+    adapterText: (version: number) =>
+      `Version ${version}, as a zip in the layout of Hugging Face PEFT: adapter_config.json and adapter_model.safetensors.`,
+    adapterNone: 'No round is aggregated yet. After round 1 the adapter can be downloaded here.',
+    download: (version: number) => `Download adapter version ${version}`,
+  },
+} as const;

@@ -1,0 +1,123 @@
+import { io } from 'socket.io-client';
+import { ADMIN_NAMESPACE, parseMessage, runDetailSchema } from '@chorale/protocol';
+import { messages } from '../messages.ts';
+import type { AdminSource } from './AdminSource.ts';
+import { createStateBox } from './stateBox.ts';
+
+const RETRY_MS = 3000;
+const REQUEST_TIMEOUT_MS = 15_000;
+
+/** The real source: REST for the first look and for commands, a socket for what changes. Reconnects by itself. */
+export function createLiveSource(): AdminSource {
+  const box = createStateBox();
+  const socket = io(ADMIN_NAMESPACE, {
+    transports: ['websocket'],
+    withCredentials: true,
+    autoConnect: false,
+  });
+
+  const signOut = () => {
+    socket.disconnect();
+    box.set({ session: { status: 'signed-out' } });
+  };
+  const isSignedOut = (response: Response) => {
+    if (response.status !== 401) return false;
+    signOut();
+    return true;
+  };
+
+  const start = async (): Promise<void> => {
+    try {
+      const response = await request('/api/admin/session');
+      if (isSignedOut(response)) return;
+      if (!response.ok) throw new Error(await refusalOf(response));
+      const answer: unknown = await response.json();
+      if (isRecord(answer) && answer['signedIn'] === false) return signOut();
+      await loadRuns();
+      if (box.get().session.status === 'signed-out') return;
+      box.set({ session: { status: 'signed-in' } });
+      socket.connect();
+    } catch (error) {
+      // With data on the page the veil tells it; before that, the whole page does.
+      if (box.get().runs === null) box.set({ session: { status: 'unreachable', message: wordsOf(error) } });
+      setTimeout(() => void start(), RETRY_MS);
+    }
+  };
+
+  const loadRuns = async (): Promise<void> => {
+    const response = await request('/api/admin/runs');
+    if (isSignedOut(response)) return;
+    if (!response.ok) throw new Error(await refusalOf(response));
+    box.setRuns(parseMessage(runDetailSchema.array(), await response.json(), 'GET /api/admin/runs'));
+    box.set({ problem: null });
+  };
+
+  const lost = () => {
+    const { connection } = box.get();
+    if (connection.status !== 'lost') box.set({ connection: { status: 'lost', since: Date.now() } });
+  };
+
+  socket.on('connect', () => {
+    // What happened while the connection was down is fetched whole; only then the data is current again.
+    loadRuns().then(
+      () => box.set({ connection: { status: 'live' } }),
+      (error: unknown) => box.set({ problem: wordsOf(error) }),
+    );
+  });
+  socket.on('run:detail', (message: unknown) => {
+    try {
+      box.setRun(parseMessage(runDetailSchema, message, 'run:detail'));
+    } catch (error) {
+      box.set({ problem: wordsOf(error) });
+    }
+  });
+  socket.on('disconnect', (reason) => {
+    lost();
+    // After these two, socket.io does not come back by itself: either we are signed out, or the server restarted.
+    if (reason === 'io server disconnect') setTimeout(() => void start(), RETRY_MS);
+  });
+  socket.on('connect_error', () => {
+    lost();
+    if (!socket.active) setTimeout(() => void start(), RETRY_MS);
+  });
+
+  void start();
+  return {
+    getState: box.get,
+    subscribe: box.subscribe,
+    act: async (runId, action) => {
+      const response = await request(`/api/admin/runs/${encodeURIComponent(runId)}/${action}`, 'POST');
+      if (isSignedOut(response)) throw new Error(messages.signIn.expired);
+      if (!response.ok) throw new Error(await refusalOf(response));
+      await loadRuns();
+    },
+  };
+}
+
+function request(path: string, method: 'GET' | 'POST' = 'GET'): Promise<Response> {
+  return fetch(path, {
+    method,
+    credentials: 'same-origin',
+    cache: 'no-store',
+    signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+  });
+}
+
+/** The server's own words where it gave some. */
+async function refusalOf(response: Response): Promise<string> {
+  const body: unknown = await response.json().catch(() => null);
+  const error = isRecord(body) && isRecord(body['error']) ? body['error'] : body;
+  return isRecord(error) && typeof error['message'] === 'string'
+    ? error['message']
+    : messages.refused(response.status);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+function wordsOf(error: unknown): string {
+  // fetch says "Failed to fetch" or "signal timed out", which helps nobody.
+  if (error instanceof TypeError || error instanceof DOMException) return messages.noAnswer;
+  return error instanceof Error ? error.message : String(error);
+}

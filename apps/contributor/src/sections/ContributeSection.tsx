@@ -1,0 +1,142 @@
+import type { RunState } from '@chorale/protocol';
+import type { ContributorController, ContributorState, Participation } from '@chorale/client';
+import { Button, ConfirmButton, Meter, Notice, Progress, Shape, Stat, formatBytes } from '@chorale/ui';
+import type { ShapeName } from '@chorale/ui';
+import { messages } from '../messages.ts';
+import { ContributionsTable } from './ContributionsTable.tsx';
+import { SharedModel } from './SharedModel.tsx';
+
+const text = messages.contribute;
+
+export type ContributeSectionProps = {
+  state: ContributorState;
+  runState: RunState | null;
+  controller: ContributorController;
+};
+
+/** Section 5: what this tab is doing and why, what was spent of what was agreed, and the controls. */
+export function ContributeSection({ state, runState, controller }: ContributeSectionProps) {
+  const { participation, contributions, spentEpsilon, agreedEpsilon } = state;
+  const ended = participation.status === 'stopped';
+  const isPrivate = state.run.status === 'ready' && state.run.value.run.plan.config.privacy.unit !== 'none';
+  const accepted = contributions.filter((contribution) => contribution.outcome === 'accepted').length;
+  const sentBytes = contributions
+    .filter((contribution) => contribution.outcome !== 'computing' && contribution.outcome !== 'abandoned')
+    .reduce((sum, contribution) => sum + contribution.payloadBytes, 0);
+  return (
+    <>
+      <StateLine participation={participation} accepted={accepted} />
+      <StateProgress participation={participation} />
+      {!isPrivate && <Notice kind="warn" title={text.unprotected} />}
+      {spentEpsilon !== null && agreedEpsilon !== null && (
+        <Meter
+          label={text.spent}
+          value={spentEpsilon}
+          max={agreedEpsilon}
+          text={text.spentOf(spentEpsilon, agreedEpsilon)}
+          spentEpsilon={spentEpsilon}
+        />
+      )}
+      {!ended && <Controls participation={participation} controller={controller} />}
+      <dl className="ch-stats">
+        {runState !== null && (
+          <Stat label={text.round}>{text.roundOf(runState.round, runState.roundCount)}</Stat>
+        )}
+        <Stat label={text.contributed}>{accepted}</Stat>
+        <Stat label={text.sent}>{formatBytes(sentBytes)}</Stat>
+      </dl>
+      <ContributionsTable contributions={contributions} isPrivate={isPrivate} />
+      <SharedModel rounds={state.rounds} roundCount={runState?.roundCount ?? 1} />
+    </>
+  );
+}
+
+function StateLine({ participation, accepted }: { participation: Participation; accepted: number }) {
+  const { title, reason } = text.state(participation);
+  const stopped = participation.status === 'stopped' ? participation : null;
+  const offerAgain = stopped?.because === 'device-error' || stopped?.because === 'refused';
+  return (
+    <div className="state">
+      {/* Only what changes seldom is read out: not steps, not seconds. */}
+      <div role="status">
+        <p className="state-title">
+          <Shape name={SHAPES[participation.status]} />
+          {title}
+        </p>
+        <p>{reason}</p>
+        {stopped !== null && (
+          <p>
+            {text.endLine(accepted)} {text.endHelp[stopped.because]}
+          </p>
+        )}
+      </div>
+      {participation.status === 'disconnected' && participation.retryInMs !== null && (
+        <p className="ch-muted">{text.retry(participation.retryInMs)}</p>
+      )}
+      {stopped === null && participation.status !== 'disconnected' && (
+        <p className="ch-small ch-muted">{text.keepOpen}</p>
+      )}
+      {offerAgain && (
+        <p>
+          <a href={location.href}>{messages.startOver}</a>
+        </p>
+      )}
+    </div>
+  );
+}
+
+function StateProgress({ participation }: { participation: Participation }) {
+  if (participation.status === 'preparing') {
+    return <Progress label={text.preparing} value={participation.fraction} />;
+  }
+  if (participation.status === 'training') {
+    const { step, localSteps } = participation;
+    return (
+      <Progress
+        label={text.stepLabel}
+        value={step}
+        max={localSteps}
+        detail={text.stepDetail(step, localSteps)}
+      />
+    );
+  }
+  return null;
+}
+
+function Controls({
+  participation,
+  controller,
+}: {
+  participation: Participation;
+  controller: ContributorController;
+}) {
+  return (
+    <div className="ch-row">
+      {participation.status === 'paused' ? (
+        <Button variant="primary" onClick={() => controller.resume()}>
+          {text.resume}
+        </Button>
+      ) : (
+        <Button onClick={() => controller.pause()}>{text.pause}</Button>
+      )}
+      <ConfirmButton
+        label={text.stop}
+        question={text.stopQuestion}
+        confirmLabel={text.stopForGood}
+        cancelLabel={text.keepGoing}
+        onConfirm={() => controller.stop()}
+      />
+    </div>
+  );
+}
+
+const SHAPES: Record<Participation['status'], ShapeName> = {
+  'not-joined': 'ring',
+  preparing: 'dashed',
+  waiting: 'ring',
+  training: 'half',
+  sending: 'arrow',
+  paused: 'pause',
+  disconnected: 'triangle',
+  stopped: 'square',
+};

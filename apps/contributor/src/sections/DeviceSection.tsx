@@ -1,0 +1,53 @@
+import type { BackendCandidate, DeviceReport, Loadable } from '@chorale/client';
+import { Button, DataTable, Notice, Progress, StatusChip } from '@chorale/ui';
+import { messages } from '../messages.ts';
+
+const text = messages.device;
+
+/** Section 2: what this device offers, which of it was chosen, and why. */
+export function DeviceSection({ device, onRetry }: { device: Loadable<DeviceReport>; onRetry: () => void }) {
+  switch (device.status) {
+    case 'none':
+    case 'loading':
+      return <Progress label={text.loading} value={device.status === 'loading' ? device.fraction : null} />;
+    case 'failed':
+      return (
+        <Notice kind="error" title={text.failedTitle} announce>
+          <p>{device.error.message}</p>
+          <p>{text.failedHelp}</p>
+          <div>
+            <Button onClick={onRetry}>{messages.tryAgain}</Button>
+          </div>
+        </Notice>
+      );
+    case 'ready': {
+      const { candidates, backend, reason, forced } = device.value;
+      return (
+        <>
+          <p role="status">
+            <strong>{text.chosenTitle(text.shortNames[backend])}</strong> {reason}
+            {forced && ` ${text.forced}`}
+          </p>
+          <DataTable
+            caption={text.caption}
+            columns={[
+              { header: text.way, cell: (candidate) => text.names[candidate.backend] },
+              { header: text.found, cell: (candidate) => <Found candidate={candidate} chosen={backend} /> },
+              { header: text.detail, cell: (candidate) => candidate.detail },
+            ]}
+            rows={candidates}
+            rowKey={(candidate) => candidate.backend}
+            empty={null}
+          />
+        </>
+      );
+    }
+  }
+}
+
+function Found({ candidate, chosen }: { candidate: BackendCandidate; chosen: string }) {
+  if (!candidate.available) return <StatusChip tone="neutral" shape="cross" word={text.missing} />;
+  if (candidate.backend === chosen) return <StatusChip tone="good" word={text.chosen} />;
+  if (candidate.software) return <StatusChip tone="warn" word={text.software} />;
+  return <StatusChip tone="neutral" word={text.available} />;
+}

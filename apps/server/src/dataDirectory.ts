@@ -1,0 +1,49 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { ChoraleError } from '@chorale/protocol';
+import type { Store } from '@chorale/store';
+import { openSqliteStore } from '@chorale/store';
+import type { FileStore } from './fileStore.ts';
+import { openFileStore } from './fileStore.ts';
+
+export type DataDirectory = { store: Store; files: FileStore; close(): void };
+
+/**
+ * Opens all a server keeps: `chorale.sqlite`, `files/`, and a lock that ends with the process however it ends.
+ * @throws {ChoraleError} CONFIG_INVALID when another server has it open; STORE_ERROR when a newer release wrote it
+ */
+export function openDataDirectory(path: string): DataDirectory {
+  mkdirSync(path, { recursive: true });
+  const unlock = lock(path);
+  try {
+    const store = openSqliteStore(join(path, 'chorale.sqlite'));
+    return {
+      store,
+      files: openFileStore(join(path, 'files')),
+      close() {
+        store.close();
+        unlock();
+      },
+    };
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+/** Two servers on one directory would each run the rounds. SQLite's file lock is released even by `kill -9`. */
+function lock(path: string): () => void {
+  const database = new DatabaseSync(join(path, 'server.lock'));
+  try {
+    database.exec('BEGIN EXCLUSIVE');
+  } catch (error) {
+    database.close();
+    throw new ChoraleError(
+      'CONFIG_INVALID',
+      `expected no other server on the data directory ${path}; stop the other one, or choose another --data-dir`,
+      { cause: error },
+    );
+  }
+  return () => database.close();
+}

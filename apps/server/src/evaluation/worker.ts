@@ -1,0 +1,22 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { createEvaluator } from '@chorale/trainer';
+import type { EvaluationJob } from '../serverParts.ts';
+import type { EvaluationAnswer } from './evaluatorThread.ts';
+
+/*
+ * The thread that measures adapters: tfjs on wasm, so that the server goes on answering while it computes. It takes
+ * one Float32Array a message and answers each with one EvaluationAnswer.
+ */
+const evaluator = createEvaluator({ ...(workerData as EvaluationJob), backend: 'wasm' });
+
+async function answerTo(parameters: Float32Array): Promise<EvaluationAnswer> {
+  try {
+    return { ok: true, value: await (await evaluator).evaluate(parameters) };
+  } catch (error) {
+    return { ok: false, message: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+parentPort!.on('message', (parameters: Float32Array) => {
+  void answerTo(parameters).then((answer) => parentPort!.postMessage(answer));
+});

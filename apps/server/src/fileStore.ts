@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import type { ReadStream } from 'node:fs';
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { ChoraleError } from '@chorale/protocol';
+
+/** Files under the hash of their bytes, in one folder. */
+export type FileStore = {
+  /** @returns SHA-256 of the bytes, under which they are found from now on, also after a crash */
+  put(bytes: Uint8Array): string;
+  /** @throws {ChoraleError} STORE_ERROR when it is not there */
+  read(sha256: string): Uint8Array;
+  stream(sha256: string): ReadStream;
+};
+
+/**
+ * Opens the folder in which a data directory keeps its own copies of models and test files: a run must go on with the
+ * files its contributors agreed to, whatever becomes of the places they were read from.
+ */
+export function openFileStore(directory: string): FileStore {
+  mkdirSync(directory, { recursive: true });
+  const pathOf = (sha256: string): string => {
+    const path = join(directory, sha256);
+    if (!existsSync(path))
+      throw new ChoraleError('STORE_ERROR', `expected file ${sha256} in the store, it is gone`);
+    return path;
+  };
+  return {
+    put(bytes) {
+      const sha256 = sha256Of(bytes);
+      const path = join(directory, sha256);
+      if (!existsSync(path)) {
+        // Written aside and renamed: under its name a file is complete.
+        const draft = `${path}.draft`;
+        writeFileSync(draft, bytes);
+        const handle = openSync(draft, 'r+');
+        fsyncSync(handle);
+        closeSync(handle);
+        renameSync(draft, path);
+      }
+      return sha256;
+    },
+    read: (sha256) => readFileSync(pathOf(sha256)),
+    stream: (sha256) => createReadStream(pathOf(sha256)),
+  };
+}
+
+/** SHA-256 in lower-case hexadecimal, at once. */
+export function sha256Of(data: Uint8Array | string): string {
+  return createHash('sha256').update(data).digest('hex');
+}

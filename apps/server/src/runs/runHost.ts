@@ -1,0 +1,419 @@
+import { randomInt } from 'node:crypto';
+import type { EngineState, RoundEffect, RoundEvent, RoundRules, RoundTiming } from '@chorale/coordinator';
+import {
+  aggregateRound,
+  assertNotEnded,
+  checkUpdate,
+  cohortView,
+  hasEnded,
+  nextTimeoutMs,
+  openRound,
+  owedEffects,
+  restoreState,
+  roundRules,
+  runView,
+  serializeState,
+  step,
+} from '@chorale/coordinator';
+import type { MemberView } from '@chorale/coordinator';
+import type {
+  AdminAction,
+  Binding,
+  JoinedMessage,
+  JoinMessage,
+  ResolvedRun,
+  RoundRecord,
+  RunState,
+  UpdateReceipt,
+} from '@chorale/protocol';
+import { ChoraleError, decodeUpdate, encodeAdapter, encodedBytes } from '@chorale/protocol';
+import type { EngineRow, Store, StoredRun } from '@chorale/store';
+import { sha256Of } from '../fileStore.ts';
+import { identify } from '../identity.ts';
+import type { Log } from '../log.ts';
+import type { Evaluation } from '../serverParts.ts';
+import type { RunAudience } from './runAudience.ts';
+
+export type RunHostOptions = {
+  stored: StoredRun;
+  store: Store;
+  audience: RunAudience;
+  /** Null when the run has no test file. */
+  evaluation: Evaluation | null;
+  /** Epsilon after so many rounds, rounded up; null when privacy.unit is none. */
+  spentEpsilon: (rounds: number) => number | null;
+  timing: RoundTiming;
+  log: Log;
+  /** Milliseconds since 1970. */
+  now?: () => number;
+};
+
+const RETRY_MS = 1000;
+
+/**
+ * One run on this server: feeds events to the round engine, stores what changes, and only then carries out the
+ * engine's effects. Answers go out before effects: those wait for the next turn of the event loop.
+ */
+export class RunHost {
+  readonly run: ResolvedRun;
+  readonly createdAtMs: number;
+  readonly #options: RunHostOptions;
+  readonly #rules: RoundRules;
+  readonly #binding: Binding;
+  readonly #now: () => number;
+  #state: EngineState;
+  #effects: RoundEffect[] = [];
+  #drain: NodeJS.Immediate | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #retries = new Set<NodeJS.Timeout>();
+  #closed = false;
+  /** Contributor → the connection that speaks for her. */
+  readonly #connections = new Map<string, string>();
+  #evaluations = 0;
+  #encodedAdapter: { adapterVersion: number; bytes: Uint8Array } | undefined;
+
+  constructor(options: RunHostOptions) {
+    const { stored } = options;
+    this.#options = options;
+    this.run = stored.run;
+    this.createdAtMs = stored.createdAtMs;
+    this.#now = options.now ?? Date.now;
+    const { plan, planHash } = stored.run;
+    this.#rules = roundRules(plan.config, options.timing);
+    this.#binding = { planHash, basisHash: plan.basisHash, parameterCount: plan.parameterCount };
+    this.#state = restoreState(stored.engineState, this.#rules, this.#now());
+  }
+
+  /** Goes on where the stored state was. */
+  start(): void {
+    if (this.ended) return;
+    this.#schedule(owedEffects(this.#state));
+    const [initial] = this.#options.store.listRecords(this.run.runId);
+    if (this.#options.evaluation && initial?.testAccuracy === null) void this.#evaluate(0, 0);
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearImmediate(this.#drain);
+    clearTimeout(this.#timer);
+    for (const timer of this.#retries) clearTimeout(timer);
+    this.#options.evaluation?.dispose();
+  }
+
+  get ended(): boolean {
+    return hasEnded(this.#state.durable.phase);
+  }
+
+  view(): RunState {
+    return { runId: this.run.runId, ...runView(this.#state, this.#rules, this.#now()) };
+  }
+
+  members(): MemberView[] {
+    return cohortView(this.#state, this.#now());
+  }
+
+  presence(contributorId: string): { online: boolean; available: boolean } {
+    const presence = this.#state.presence.get(contributorId);
+    return { online: presence?.online === true, available: presence?.online === true && presence.available };
+  }
+
+  /* ------------------------------------------------ contributors ------------------------------------------------ */
+
+  /** @throws {ChoraleError} RUN_ENDED, PLAN_CHANGED, IDENTITY_INVALID */
+  join(message: JoinMessage, connectionId: string): JoinedMessage {
+    assertNotEnded(this.#state);
+    const { runId } = this.run;
+    if (message.planHash !== this.run.planHash) {
+      throw new ChoraleError(
+        'PLAN_CHANGED',
+        `expected plan ${this.run.planHash}, got ${message.planHash}; reload the page and agree again`,
+      );
+    }
+    if (message.basisHash !== this.run.plan.basisHash) {
+      throw new ChoraleError(
+        'PLAN_CHANGED',
+        `expected the matrices A of this run (${this.run.plan.basisHash}), this device derived others (${message.basisHash}); reload the page, or use another browser`,
+      );
+    }
+    const { contributorId, token } = identify(this.#options.store, runId, message.identity, message.backend);
+    this.#dispatch({ type: 'join', contributorId });
+    const before = this.#connections.get(contributorId);
+    this.#connections.set(contributorId, connectionId);
+    if (before !== undefined && before !== connectionId) this.#options.audience.dropConnection(before);
+    return {
+      contributorId,
+      token,
+      state: this.view(),
+      contributedRounds: this.#options.store.contributedRounds(runId, contributorId),
+    };
+  }
+
+  setAvailability(contributorId: string, available: boolean): void {
+    this.#dispatch({ type: 'availability', contributorId, available });
+  }
+
+  leave(contributorId: string): void {
+    this.#connections.delete(contributorId);
+    this.#dispatch({ type: 'leave', contributorId });
+  }
+
+  /** A connection ended; it may have been replaced by another before. */
+  disconnect(contributorId: string, connectionId: string): void {
+    if (this.#closed || this.#connections.get(contributorId) !== connectionId) return;
+    this.#connections.delete(contributorId);
+    this.#dispatch({ type: 'disconnect', contributorId });
+  }
+
+  /**
+   * Checks an update, stores it, and returns its receipt: when this returns, the update is durable.
+   * @param payload the encoded update as it arrived
+   * @throws {ChoraleError} an UPDATE_ code, RUN_ENDED or STORE_ERROR
+   */
+  receiveUpdate(contributorId: string, round: number, payload: Uint8Array): UpdateReceipt {
+    const { store } = this.#options;
+    const { runId } = this.run;
+    try {
+      // A deadline that has passed holds, even if its timer is late.
+      this.#dispatch({ type: 'tick' });
+      const decoded = decodeUpdate(payload, this.#binding);
+      if (decoded.round !== round) {
+        throw new ChoraleError(
+          'UPDATE_MALFORMED',
+          `expected bytes of round ${round}, got those of round ${decoded.round}`,
+        );
+      }
+      const sha256 = sha256Of(payload);
+      const stored = store.getUpdateHash(runId, round, contributorId);
+      if (checkUpdate(this.#state, { round, contributorId, sha256 }, stored) === 'duplicate') {
+        return { round, duplicate: true };
+      }
+      const update = { contributorId, bytes: payload, sha256, receivedAtMs: this.#now() };
+      this.#dispatch({ type: 'update-stored', contributorId }, (engine) =>
+        store.acceptUpdate(runId, round, update, engine),
+      );
+      return { round, duplicate: false };
+    } catch (error) {
+      if (error instanceof ChoraleError && error.code.startsWith('UPDATE_'))
+        this.#noteRefusal(contributorId, error);
+      throw error;
+    }
+  }
+
+  #noteRefusal(contributorId: string, { code }: ChoraleError): void {
+    const { store, audience } = this.#options;
+    if (store.getContributor(this.run.runId, contributorId)?.lastRefusal === code) return;
+    store.setLastRefusal(this.run.runId, contributorId, code);
+    audience.changed(this.run.runId);
+  }
+
+  /* ------------------------------------------------ admin ------------------------------------------------ */
+
+  /** @throws {ChoraleError} RUN_STATE, RUN_ENDED */
+  act(action: AdminAction): void {
+    this.#dispatch({ type: action });
+    this.#options.log('info', `run ${this.run.runId}: ${action} by the admin`);
+  }
+
+  /* ------------------------------------------------ engine ------------------------------------------------ */
+
+  /**
+   * One engine step: computed, then stored, then taken over. When storing fails nothing has happened.
+   * @param write stores more than the engine's state, in one transaction with it
+   */
+  #dispatch(event: RoundEvent, write?: (engine: EngineRow) => void): void {
+    const { store } = this.#options;
+    const context = { rules: this.#rules, nowMs: this.#now(), random: randomBelow };
+    const { state, effects } = step(this.#state, event, context);
+    const save = write ?? ((engine: EngineRow) => store.saveEngine(this.run.runId, engine));
+    if (write !== undefined || state.durable !== this.#state.durable) {
+      save({ status: state.durable.phase.status, engineState: serializeState(state) });
+    }
+    const changed = state !== this.#state;
+    this.#state = state;
+    if (changed || effects.length > 0) this.#schedule(effects);
+  }
+
+  #schedule(effects: readonly RoundEffect[]): void {
+    this.#effects.push(...effects);
+    this.#setTimer();
+    this.#drain ??= setImmediate(() => {
+      this.#drain = undefined;
+      for (const effect of this.#effects.splice(0))
+        this.#retrying(`carry out ${effect.type}`, () => this.#carryOut(effect));
+      this.#options.audience.changed(this.run.runId);
+      this.#releaseEvaluation();
+    });
+  }
+
+  #setTimer(): void {
+    clearTimeout(this.#timer);
+    const nowMs = this.#now();
+    const timeoutMs = nextTimeoutMs(this.#state, this.#rules, nowMs);
+    if (timeoutMs === null) return;
+    this.#timer = setTimeout(
+      () => {
+        this.#retrying('act on the time', () => this.#dispatch({ type: 'tick' }));
+        this.#setTimer();
+      },
+      Math.max(1, timeoutMs - nowMs),
+    );
+  }
+
+  /** Work that nobody waits for: when the store fails it is done again, since a run must not stand still for it. */
+  #retrying(what: string, work: () => void): void {
+    if (this.#closed) return;
+    try {
+      work();
+    } catch (error) {
+      this.#options.log('error', `run ${this.run.runId}: could not ${what}; trying again`, error);
+      const timer = setTimeout(() => {
+        this.#retries.delete(timer);
+        this.#retrying(what, work);
+      }, RETRY_MS);
+      this.#retries.add(timer);
+    }
+  }
+
+  #carryOut(effect: RoundEffect): void {
+    const { runId } = this.run;
+    const { audience } = this.#options;
+    switch (effect.type) {
+      case 'start-round': {
+        const { round, attempt, adapterVersion, deadlineMs, contributorIds } = effect;
+        const open = openRound(this.#state.durable.phase);
+        if (open?.round !== round || open.attempt !== attempt) return;
+        const timeLeftMs = Math.max(0, deadlineMs - this.#now());
+        const adapter = this.#adapterBytes(adapterVersion);
+        for (const contributorId of contributorIds) {
+          audience.startRound(contributorId, { runId, round, attempt, adapterVersion, timeLeftMs }, adapter);
+        }
+        return;
+      }
+      case 'end-round': {
+        const { type: _, contributorIds, ...facts } = effect;
+        for (const contributorId of contributorIds) audience.endRound(contributorId, { runId, ...facts });
+        return;
+      }
+      case 'aggregate':
+        return this.#aggregate();
+      case 'evaluate':
+        void this.#evaluate(effect.round, effect.adapterVersion);
+        return;
+    }
+  }
+
+  #adapterBytes(adapterVersion: number): Uint8Array {
+    if (this.#encodedAdapter?.adapterVersion !== adapterVersion) {
+      const { parameters } = this.#adapter(adapterVersion);
+      const bytes = encodeAdapter(Float32Array.from(parameters), adapterVersion, this.#binding);
+      this.#encodedAdapter = { adapterVersion, bytes };
+    }
+    return this.#encodedAdapter.bytes;
+  }
+
+  #adapter(adapterVersion: number): { parameters: Float64Array } {
+    const adapter = this.#options.store.getAdapter(this.run.runId, adapterVersion);
+    if (adapter === undefined)
+      throw new ChoraleError('STORE_ERROR', `expected adapter version ${adapterVersion}, it is not stored`);
+    return adapter;
+  }
+
+  #aggregate(): void {
+    const { phase, adapterVersion } = this.#state.durable;
+    if (phase.status !== 'aggregating') return;
+    const { closed } = phase;
+    const { store, spentEpsilon } = this.#options;
+    const { runId, plan } = this.run;
+    let parameters: Float64Array;
+    try {
+      const updates = store.listUpdates(runId, closed.round).map(({ contributorId, bytes }) => ({
+        contributorId,
+        values: decodeUpdate(bytes, this.#binding).values,
+      }));
+      if (updates.length !== closed.received.length) {
+        throw new ChoraleError(
+          'INTERNAL',
+          `expected ${closed.received.length} stored updates of round ${closed.round}, found ${updates.length}`,
+        );
+      }
+      parameters = aggregateRound(this.#adapter(adapterVersion).parameters, updates, plan.config.aggregation);
+    } catch (error) {
+      if (error instanceof ChoraleError && error.code === 'STORE_ERROR') throw error; // tried again
+      this.#options.log('error', `run ${runId}: round ${closed.round} could not be aggregated`, error);
+      const message = `round ${closed.round} could not be aggregated: ${(error as Error).message}`;
+      return this.#dispatch({ type: 'aggregation-failed', message });
+    }
+    const record: RoundRecord = {
+      round: closed.round,
+      attempt: closed.attempt,
+      cohort: closed.cohort.length,
+      received: closed.received.length,
+      adapterVersion: adapterVersion + 1,
+      testAccuracy: null,
+      testLoss: null,
+      spentEpsilon: spentEpsilon(Math.max(...store.listContributors(runId).map(({ rounds }) => rounds))),
+      uplinkBytes: encodedBytes(plan.parameterCount),
+      durationMs: Math.max(0, this.#now() - closed.startedAtMs),
+    };
+    this.#dispatch({ type: 'aggregated' }, (engine) =>
+      store.closeRound(runId, { adapterVersion: adapterVersion + 1, parameters }, record, engine),
+    );
+  }
+
+  /** Measures one adapter version and writes the result into the round's record, whatever the run does meanwhile. */
+  async #evaluate(round: number, adapterVersion: number): Promise<void> {
+    const { evaluation, log } = this.#options;
+    let metrics: { testAccuracy: number; testLoss: number } | null = null;
+    let warning: string | null = null;
+    this.#evaluations++;
+    try {
+      const { parameters } = this.#adapter(adapterVersion);
+      const result = await evaluation?.evaluate(Float32Array.from(parameters));
+      if (result !== undefined) {
+        if (!Number.isFinite(result.accuracy) || !Number.isFinite(result.loss)) {
+          throw new RangeError(
+            `expected finite results, got accuracy ${result.accuracy}, loss ${result.loss}`,
+          );
+        }
+        metrics = { testAccuracy: result.accuracy, testLoss: result.loss };
+      }
+    } catch (error) {
+      if (this.#closed) return;
+      log('warning', `run ${this.run.runId}: the evaluation of round ${round} failed`, error);
+      warning = `the evaluation of round ${round} failed: ${(error as Error).message}`;
+    } finally {
+      this.#evaluations--;
+    }
+    this.#retrying(`store the evaluation of round ${round}`, () => this.#evaluated(round, metrics, warning));
+  }
+
+  #evaluated(
+    round: number,
+    metrics: { testAccuracy: number; testLoss: number } | null,
+    warning: string | null,
+  ): void {
+    const { store, audience } = this.#options;
+    const { runId } = this.run;
+    const { phase } = this.#state.durable;
+    if (phase.status === 'evaluating' && phase.closed.round === round) {
+      this.#dispatch({ type: 'evaluated', warning }, (engine) =>
+        store.recordEvaluation(runId, round, metrics, engine),
+      );
+    } else {
+      store.recordEvaluation(runId, round, metrics);
+    }
+    const record = store.listRecords(runId).find((one) => one.round === round);
+    if (record) audience.roundRecord(runId, record);
+    audience.changed(runId);
+    this.#releaseEvaluation();
+  }
+
+  /** An ended run measures nothing more: its thread and the model in it can go. */
+  #releaseEvaluation(): void {
+    if (this.ended && this.#evaluations === 0) this.#options.evaluation?.dispose();
+  }
+}
+
+function randomBelow(bound: number): number {
+  return randomInt(bound);
+}

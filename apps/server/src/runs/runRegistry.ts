@@ -1,0 +1,190 @@
+import { initialState, serializeState } from '@chorale/coordinator';
+import type { RoundTiming } from '@chorale/coordinator';
+import type { ModelFile, PublicRun, ResolvedRun, RunDetail } from '@chorale/protocol';
+import { ChoraleError, encodedBytes } from '@chorale/protocol';
+import type { StoredRun } from '@chorale/store';
+import type { DataDirectory } from '../dataDirectory.ts';
+import type { Log } from '../log.ts';
+import type { PreparedRun } from '../runSetup.ts';
+import { newRun } from '../runSetup.ts';
+import type { Evaluation, ModelFiles, ServerParts } from '../serverParts.ts';
+import type { RunAudience } from './runAudience.ts';
+import { RunHost } from './runHost.ts';
+import { publicRun, runDetail } from './runViews.ts';
+
+export type RunRegistryOptions = {
+  data: DataDirectory;
+  parts: ServerParts;
+  audience: RunAudience;
+  timing: RoundTiming;
+  log: Log;
+};
+
+/** All runs of the data directory: those that ended can be read, the others go on. */
+export class RunRegistry {
+  readonly #options: RunRegistryOptions;
+  readonly #hosts = new Map<string, RunHost>();
+  /** (run, rounds) → epsilon; the accountant is too slow to ask for every row of every broadcast. */
+  readonly #epsilons = new Map<string, number | null>();
+
+  constructor(options: RunRegistryOptions) {
+    this.#options = options;
+    for (const stored of options.data.store.listRuns()) this.#open(stored);
+  }
+
+  /** Starts the clocks of all runs; to be called when contributors can be reached. */
+  start(): void {
+    for (const host of this.#hosts.values()) host.start();
+  }
+
+  close(): void {
+    for (const host of this.#hosts.values()) host.close();
+  }
+
+  /** Oldest first. */
+  list(): RunHost[] {
+    return [...this.#hosts.values()];
+  }
+
+  find(runId: string): RunHost | undefined {
+    return this.#hosts.get(runId);
+  }
+
+  /** @throws {ChoraleError} RUN_UNKNOWN */
+  get(runId: string): RunHost {
+    const host = this.#hosts.get(runId);
+    if (host === undefined)
+      throw new ChoraleError('RUN_UNKNOWN', 'expected the id of a run of this server; ask for a new link');
+    return host;
+  }
+
+  /** The newest run that has not ended, else the newest. */
+  current(): RunHost | undefined {
+    const newestFirst = this.list().toReversed();
+    return newestFirst.find((host) => !host.ended) ?? newestFirst[0];
+  }
+
+  /** The run of this plan that has not ended, else a new one. */
+  resumeOrCreate(prepared: PreparedRun): RunHost {
+    const going = this.list().findLast((host) => !host.ended && host.run.planHash === prepared.planHash);
+    return going ?? this.create(prepared);
+  }
+
+  create(prepared: PreparedRun): RunHost {
+    const { store, files } = this.#options.data;
+    const nowMs = Date.now();
+    for (const bytes of prepared.modelFiles.values()) files.put(bytes);
+    const run = newRun(prepared);
+    const stored: StoredRun = {
+      run,
+      createdAtMs: nowMs,
+      status: 'recruiting',
+      engineState: serializeState(initialState(nowMs)),
+      evaluationSha256: prepared.evaluation && files.put(prepared.evaluation.bytes),
+    };
+    store.createRun(stored, Float64Array.from(prepared.initialParameters), {
+      round: 0,
+      attempt: 1,
+      cohort: 0,
+      received: 0,
+      adapterVersion: 0,
+      testAccuracy: null,
+      testLoss: null,
+      spentEpsilon: this.spentEpsilon(run, 0),
+      uplinkBytes: encodedBytes(run.plan.parameterCount),
+      durationMs: 0,
+    });
+    this.#options.log('info', `created run ${run.runId}`);
+    return this.#open(stored);
+  }
+
+  spentEpsilon(run: ResolvedRun, rounds: number): number | null {
+    const key = `${run.runId}/${rounds}`;
+    let epsilon = this.#epsilons.get(key);
+    if (epsilon === undefined) {
+      epsilon = this.#options.parts.spentEpsilon(run.plan, rounds);
+      this.#epsilons.set(key, epsilon);
+    }
+    return epsilon;
+  }
+
+  publicRun(host: RunHost): PublicRun {
+    return publicRun(host, this.#options.data.store, (rounds) => this.spentEpsilon(host.run, rounds));
+  }
+
+  detail(host: RunHost): RunDetail {
+    return runDetail(host, this.#options.data.store, (rounds) => this.spentEpsilon(host.run, rounds));
+  }
+
+  /** Payload limit of the sockets: the largest update of any run. */
+  largestUpdateBytes(): number {
+    return Math.max(0, ...this.list().map((host) => encodedBytes(host.run.plan.parameterCount)));
+  }
+
+  /** A model file by its address; undefined when no run has it. */
+  modelFile(path: string): ModelFile | undefined {
+    for (const { run } of this.#hosts.values()) {
+      const file = run.plan.model.files.find((one) => one.path === path);
+      if (file) return file;
+    }
+    return undefined;
+  }
+
+  /** The newest global adapter as Hugging Face PEFT's files. */
+  exportAdapter(host: RunHost): { adapterVersion: number; files: Map<string, Uint8Array> } {
+    const { parts, data } = this.#options;
+    const { run } = host;
+    const { adapterVersion, parameters } = data.store.latestAdapter(run.runId);
+    const files = parts.exportPeft(this.#modelFiles(run), run.plan.config, Float32Array.from(parameters));
+    return { adapterVersion, files };
+  }
+
+  #open(stored: StoredRun): RunHost {
+    const { data, audience, timing, log } = this.#options;
+    const { run } = stored;
+    const host = new RunHost({
+      stored,
+      store: data.store,
+      audience,
+      evaluation: this.#evaluation(stored),
+      spentEpsilon: (rounds) => this.spentEpsilon(run, rounds),
+      timing,
+      log,
+    });
+    this.#hosts.set(run.runId, host);
+    return host;
+  }
+
+  /** Opened with the first evaluation: a run that ended needs no model in memory. */
+  #evaluation({ run, evaluationSha256 }: StoredRun): Evaluation | null {
+    const { config } = run.plan;
+    if (evaluationSha256 === null || config.evaluation === undefined) return null;
+    const { parts, data } = this.#options;
+    const fileName = config.evaluation.file;
+    let opened: Evaluation | undefined;
+    const open = (): Evaluation => {
+      const { rows } = parts.parseLabelledRows(
+        data.files.read(evaluationSha256),
+        fileName,
+        config.task.labels,
+      );
+      return parts.openEvaluation({ files: this.#modelFiles(run), config, rows: [...rows] });
+    };
+    return {
+      // Async, so that what fails on the way is a failed evaluation too.
+      async evaluate(parameters) {
+        opened ??= open();
+        return opened.evaluate(parameters);
+      },
+      dispose() {
+        opened?.dispose();
+        opened = undefined;
+      },
+    };
+  }
+
+  #modelFiles(run: ResolvedRun): ModelFiles {
+    const { files } = this.#options.data;
+    return new Map(run.plan.model.files.map((file) => [file.name, files.read(file.sha256)]));
+  }
+}

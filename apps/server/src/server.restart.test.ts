@@ -1,0 +1,158 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { openDataDirectory } from './dataDirectory.ts';
+import { INITIAL_PARAMETERS, TestSite, asAdmin, getDetail, getRun, until } from './testServer.fixture.ts';
+
+let site: TestSite;
+afterEach(async () => {
+  await site.clean();
+});
+
+const U1 = [0.1, 0.2, 0.3, 0.4];
+const U2 = [0.7, -0.2, 0.5, 1];
+
+describe('a server that comes back', () => {
+  it('finishes the round it was in, with the update it had acknowledged', async () => {
+    site = new TestSite();
+    const first = await site.start();
+    const [a, b] = await site.joined(first, 2);
+    await a!.round(1);
+    await a!.send(1, U1);
+    await site.stop(first);
+
+    const second = await site.start();
+    expect(second.runId).toBe(first.runId);
+    expect((await getRun(second)).state).toMatchObject({
+      status: 'training',
+      round: 1,
+      received: 1,
+      cohort: 2,
+    });
+    const againA = await site.contributor(second);
+    againA.identity = a!.identity;
+    expect((await againA.joinOrThrow()).contributedRounds).toEqual([1]);
+    // The acknowledgement may have been lost with the old server: the same bytes are acknowledged again.
+    expect(await againA.send(1, U1)).toEqual({ ok: true, value: { round: 1, duplicate: true } });
+    const againB = await site.contributor(second);
+    againB.identity = b!.identity;
+    await againB.joinOrThrow();
+    const start = await againB.round(1);
+    expect(start).toMatchObject({ attempt: 1, parameters: INITIAL_PARAMETERS });
+    expect(start.timeLeftMs).toBeGreaterThan(55_000);
+    expect(againA.rounds).toEqual([]);
+    await againB.send(1, U2);
+    const next = await againA.round(2);
+    const sums = U1.map((value, i) => (Math.fround(value) + Math.fround(U2[i]!)) / 2);
+    expect(next.parameters).toEqual(Float32Array.from(INITIAL_PARAMETERS, (value, i) => value + sums[i]!));
+  });
+
+  it('aggregates a round that was complete when it died, exactly once', async () => {
+    site = new TestSite();
+    const first = await site.start();
+    const [a, b] = await site.joined(first, 2);
+    await a!.round(1);
+    await a!.send(1, U1);
+    await b!.send(1, U2);
+    await a!.round(2);
+    await site.stop(first);
+    // What a crash between the last stored update and the aggregation leaves behind.
+    const data = openDataDirectory(site.dataDir);
+    const stored = data.store.getRun(first.runId)!;
+    const state = JSON.parse(stored.engineState) as {
+      phase: { status: string; open: { members: unknown[] } };
+    };
+    expect(state.phase.status).toBe('training');
+    const ids = [a!.identity!.contributorId, b!.identity!.contributorId];
+    for (const contributorId of ids) {
+      data.store.acceptUpdate(
+        first.runId,
+        2,
+        { contributorId, bytes: a!.encode(2, U1), sha256: contributorId, receivedAtMs: 1 },
+        {
+          status: 'aggregating',
+          engineState: JSON.stringify({
+            ...state,
+            phase: {
+              status: 'aggregating',
+              closed: { round: 2, attempt: 1, startedAtMs: 0, cohort: ids, received: ids },
+              then: 'go-on',
+            },
+          }),
+        },
+      );
+    }
+    data.close();
+    const second = await site.start();
+    const run = await until(async () => {
+      const now = await getRun(second);
+      return now.state.status === 'completed' && now;
+    }, 'completed');
+    expect(run.rounds.map(({ adapterVersion }) => adapterVersion)).toEqual([0, 1, 2]);
+    await site.stop(second);
+    const third = await site.start();
+    // The run had ended, so the same config is a new one; the old one can still be read.
+    expect(third.runId).not.toBe(first.runId);
+    expect((await getRun(third, first.runId)).rounds).toHaveLength(3);
+  });
+
+  it('measures again what it could not finish measuring', async () => {
+    site = new TestSite({ rounds: { count: 1, cohortSize: 1, minimumUpdates: 1, deadlineSeconds: 60 } });
+    const never = { evaluate: () => new Promise<never>(() => {}), dispose: () => {} };
+    const first = await site.start({ openEvaluation: () => never });
+    const [a] = await site.joined(first, 1);
+    await a!.round(1);
+    await a!.send(1, U1);
+    await until(async () => (await getRun(first)).state.status === 'evaluating', 'evaluating');
+    await site.stop(first);
+    const second = await site.start();
+    const run = await until(async () => {
+      const now = await getRun(second);
+      return now.state.status === 'completed' && now.rounds.every((one) => one.testAccuracy !== null) && now;
+    }, 'the records of rounds 0 and 1');
+    expect(run.rounds).toHaveLength(2);
+  });
+
+  it('stays paused, keeps its identities, and opens another run beside for another config', async () => {
+    site = new TestSite();
+    const first = await site.start();
+    const [a] = await site.joined(first, 1);
+    await asAdmin(first, `runs/${first.runId}/pause`, { method: 'POST' });
+    await site.stop(first);
+    site.writeConfig({ name: 'Ünother — run!' });
+    const second = await site.start();
+    expect(second.runId).toMatch(/^u-?nother-run-[0-9a-f]{8}$/);
+    expect((await getRun(second)).run.runId).toBe(second.runId);
+    const list = (await (await fetch(`${second.contributeUrl}api/runs`)).json()) as unknown[];
+    expect(list).toEqual([
+      { id: first.runId, name: 'Test run', status: 'paused' },
+      { id: second.runId, name: 'Ünother — run!', status: 'recruiting' },
+    ]);
+    await site.stop(second);
+    site.writeConfig({});
+    const third = await site.start();
+    expect(third.runId).toBe(first.runId);
+    const detail = await getDetail(third);
+    expect(detail.contributors).toMatchObject([{ contributorId: a!.identity!.contributorId, online: false }]);
+  });
+
+  it('does not need the model and test file that the run was created from', async () => {
+    site = new TestSite();
+    const first = await site.start();
+    await site.stop(first);
+    // Another model in the same place is another plan: a new run, and the old one goes on with its own copy.
+    const { writeFileSync } = await import('node:fs');
+    writeFileSync(`${site.directory}/model/weights.bin`, Uint8Array.of(9, 9));
+    const second = await site.start();
+    expect(second.runId).not.toBe(first.runId);
+    const old = (await getRun(second, first.runId)).run.plan.model.files.find(
+      ({ name }) => name === 'weights.bin',
+    )!;
+    const response = await fetch(new URL(old.path, second.contributeUrl));
+    expect(new Uint8Array(await response.arrayBuffer())).toEqual(Uint8Array.of(1, 2, 3));
+  });
+
+  it('refuses a data directory that another server has open', async () => {
+    site = new TestSite();
+    await site.start();
+    await expect(site.start()).rejects.toThrow(/no other server on the data directory/);
+  });
+});

@@ -1,0 +1,40 @@
+import type { RunConfig, RunPlan } from '@chorale/protocol';
+
+/** A model directory in Hugging Face layout: file name → bytes. */
+export type ModelFiles = Map<string, Uint8Array>;
+
+/** One public test row; `label` is an index into the task's labels. */
+export type LabelledRow = { text: string; label: number };
+
+export type EvaluationJob = { files: ModelFiles; config: RunConfig; rows: LabelledRow[] };
+
+/** Measures global adapters on the public test rows, one after the other. */
+export type Evaluation = {
+  /** @param parameters the global adapter, shape [parameterCount] */
+  evaluate(parameters: Float32Array): Promise<{ accuracy: number; loss: number }>;
+  dispose(): void;
+};
+
+/**
+ * What the server takes from the packages that know models and privacy. Passed in rather than imported, so that the
+ * server can be tested without a model; `trainerParts` is the real one.
+ */
+export type ServerParts = {
+  /** The files of a model directory that tabs load. */
+  modelFileNames: readonly string[];
+  describeAdapter(
+    files: ModelFiles,
+    config: RunConfig,
+  ): Promise<{ basisHash: string; parameterCount: number; initialParameters: Float32Array }>;
+  /** The global adapter as Hugging Face PEFT's files. */
+  exportPeft(files: ModelFiles, config: RunConfig, parameters: Float32Array): Map<string, Uint8Array>;
+  parseLabelledRows(
+    bytes: Uint8Array,
+    fileName: string,
+    labels: readonly string[],
+  ): { rows: readonly LabelledRow[] };
+  resolveNoiseMultiplier(config: RunConfig): number;
+  /** Epsilon after so many rounds, rounded up; null when privacy.unit is none. */
+  spentEpsilon(plan: RunPlan, rounds: number): number | null;
+  openEvaluation(job: EvaluationJob): Evaluation;
+};

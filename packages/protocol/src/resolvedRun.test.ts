@@ -1,0 +1,115 @@
+import { describe, expect, test } from 'vitest';
+import {
+  bytesToHex,
+  canonicalJson,
+  hashPlan,
+  hexToBytes,
+  resolvedRunSchema,
+  sha256Hex,
+} from './resolvedRun.ts';
+import type { RunPlan } from './resolvedRun.ts';
+import { parseRunConfig } from './runConfig.ts';
+
+function plan(): RunPlan {
+  return {
+    config: parseRunConfig({
+      name: 'sentiment',
+      task: { type: 'sequence-classification', labels: ['negative', 'positive'] },
+      training: { learningRate: 0.5, samplingRate: 0.05, expectedBatchSize: 32, clippingNorm: 2 },
+      privacy: { unit: 'example', targetEpsilon: 6, targetDelta: 1e-5 },
+      rounds: { count: 30, cohortSize: 3, minimumUpdates: 2 },
+    }),
+    noiseMultiplier: 1.0755,
+    model: {
+      name: 'tiny-encoder',
+      files: [{ name: 'config.json', path: '/models/config.json', sizeBytes: 10, sha256: 'ab'.repeat(32) }],
+    },
+    basisHash: 'cd'.repeat(32),
+    parameterCount: 36_864,
+  };
+}
+
+/** The same value with the keys of every object in the opposite order. */
+function reversed(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(reversed);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .toReversed()
+      .map(([key, inner]) => [key, reversed(inner)]),
+  );
+}
+
+describe('canonicalJson', () => {
+  test('sorts keys at every level and keeps the order of lists', () => {
+    expect(canonicalJson({ b: [{ z: 1, a: 2 }, 'x'], a: null, c: true })).toBe(
+      '{"a":null,"b":[{"a":2,"z":1},"x"],"c":true}',
+    );
+    expect(canonicalJson([])).toBe('[]');
+    expect(canonicalJson({})).toBe('{}');
+  });
+
+  test('a missing key and an undefined one are the same', () => {
+    expect(canonicalJson({ a: 1, b: undefined })).toBe(canonicalJson({ a: 1 }));
+  });
+
+  test('escapes as JSON does, also in keys, and can be parsed back', () => {
+    const value = { 'a"b': 'line\nbreak', ä: '\u2028', n: [1e-5, 0.1, 1e21, -0, 123456789012] };
+    expect(JSON.parse(canonicalJson(value))).toEqual(JSON.parse(JSON.stringify(value)));
+    expect(canonicalJson(value)).toContain('[0.00001,0.1,1e+21,0,123456789012]');
+  });
+});
+
+describe('hashPlan', () => {
+  test('does not depend on the order of keys or on a trip through JSON', async () => {
+    const hash = await hashPlan(plan());
+    expect(hash).toMatch(/^[0-9a-f]{64}$/);
+    expect(await hashPlan(reversed(plan()) as RunPlan)).toBe(hash);
+    expect(await hashPlan(JSON.parse(JSON.stringify(plan())) as RunPlan)).toBe(hash);
+    const run = { runId: 'run-1', plan: JSON.parse(JSON.stringify(plan())) as unknown, planHash: hash };
+    expect(await hashPlan(resolvedRunSchema.parse(run).plan)).toBe(hash);
+  });
+
+  test('is the same in every version: contributors agreed to it, ledgers hold it', async () => {
+    // computed with Python's json and hashlib
+    expect(await hashPlan(plan())).toBe('da9d366198cfafbd1e1cd1a8913fd447e1ed3dad1432de44b1cbec0ed3439f6c');
+  });
+
+  test('changes with every public fact', async () => {
+    const base = plan();
+    const changed: RunPlan[] = [
+      { ...base, noiseMultiplier: 1.0756 },
+      { ...base, parameterCount: 36_865 },
+      { ...base, basisHash: 'ce'.repeat(32) },
+      { ...base, model: { ...base.model, name: 'other' } },
+      { ...base, model: { ...base.model, files: [{ ...base.model.files[0]!, sha256: 'ac'.repeat(32) }] } },
+      { ...base, config: { ...base.config, training: { ...base.config.training, clippingNorm: 2.5 } } },
+      {
+        ...base,
+        config: { ...base.config, task: { ...base.config.task, labels: ['positive', 'negative'] } },
+      },
+      { ...base, config: { ...base.config, privacy: { unit: 'none' } } },
+      { ...base, config: { ...base.config, rounds: { ...base.config.rounds, count: 31 } } },
+    ];
+    const hashes = await Promise.all([base, ...changed].map(hashPlan));
+    expect(new Set(hashes).size).toBe(hashes.length);
+  });
+});
+
+test('sha256Hex is SHA-256 (FIPS 180-2, appendix B.1)', async () => {
+  const abc = Uint8Array.of(0x61, 0x62, 0x63);
+  expect(await sha256Hex(abc)).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
+});
+
+test('hexadecimal there and back', () => {
+  const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
+  expect(hexToBytes(bytesToHex(bytes))).toEqual(bytes);
+  expect(bytesToHex(Uint8Array.of(0, 15, 255))).toBe('000fff');
+});
+
+test.each(['AB'.repeat(32), 'ab'.repeat(31), `${'ab'.repeat(31)}zz`, ''])(
+  '%o is no plan hash',
+  (planHash) => {
+    expect(resolvedRunSchema.safeParse({ runId: 'run-1', plan: plan(), planHash }).success).toBe(false);
+  },
+);

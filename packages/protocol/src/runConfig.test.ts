@@ -1,0 +1,194 @@
+import { describe, expect, test } from 'vitest';
+import { ChoraleError } from './errors.ts';
+import { parseRunConfig } from './runConfig.ts';
+
+/** The example of design.md, section 4, with the encoding of this version. */
+function example(): Record<string, unknown> {
+  return {
+    name: 'sentiment',
+    model: 'tiny-encoder',
+    task: {
+      type: 'sequence-classification',
+      labels: ['negative', 'positive'],
+      maxTokens: 64,
+      pooling: 'mean',
+    },
+    adapter: {
+      strategy: 'ffa-lora',
+      rank: 8,
+      alpha: 8,
+      targetModules: ['query', 'value'],
+      basis: 'orthonormal',
+      head: 'frozen',
+      seed: 1,
+    },
+    training: {
+      localSteps: 10,
+      learningRate: 0.5,
+      samplingRate: 0.05,
+      expectedBatchSize: 32,
+      clippingNorm: 2,
+    },
+    privacy: { unit: 'example', targetEpsilon: 6, targetDelta: 1e-5 },
+    rounds: { count: 30, cohortSize: 3, minimumUpdates: 2, deadlineSeconds: 120 },
+    aggregation: { rule: 'mean', serverOptimizer: { name: 'sgd', learningRate: 1 } },
+    transport: { encoding: 'f32' },
+    evaluation: { file: 'dev.tsv' },
+  };
+}
+
+/** The example with one field, named by its path, set to a value (or taken away by undefined). */
+function exampleWith(path: string, value: unknown): Record<string, unknown> {
+  const config = example();
+  const keys = path.split('.');
+  const last = keys.pop()!;
+  let inner = config;
+  for (const key of keys) inner = inner[key] as Record<string, unknown>;
+  if (value === undefined) delete inner[last];
+  else inner[last] = value;
+  return config;
+}
+
+function refusal(config: unknown): ChoraleError {
+  try {
+    parseRunConfig(config, 'run.json');
+  } catch (error) {
+    if (error instanceof ChoraleError) return error;
+    throw error;
+  }
+  throw new Error('the config was accepted');
+}
+
+test('the example of the design is a config, and nothing in it is changed', () => {
+  const parsed = parseRunConfig(example());
+  expect(parsed).toEqual({ ...example(), purpose: '', operator: '' });
+});
+
+test('defaults fill a small config', () => {
+  const parsed = parseRunConfig({
+    name: 'small',
+    task: { type: 'sequence-classification', labels: ['a', 'b'] },
+    training: { learningRate: 0.1, samplingRate: 0.1, expectedBatchSize: 8, clippingNorm: 1 },
+    privacy: { unit: 'none' },
+    rounds: { count: 1, cohortSize: 1, minimumUpdates: 1 },
+  });
+  expect(parsed).toMatchObject({
+    model: 'tiny-encoder',
+    task: { maxTokens: 64, pooling: 'mean' },
+    adapter: {
+      strategy: 'ffa-lora',
+      rank: 8,
+      alpha: 8,
+      targetModules: ['query', 'value'],
+      head: 'trained',
+      seed: 1,
+    },
+    training: { localSteps: 10 },
+    rounds: { deadlineSeconds: 120 },
+    aggregation: { rule: 'mean', serverOptimizer: { name: 'sgd', learningRate: 1 } },
+    transport: { encoding: 'f32' },
+  });
+  expect(parsed.evaluation).toBeUndefined();
+});
+
+test('a parsed config is frozen at every depth, and parses to itself', () => {
+  const parsed = parseRunConfig(example());
+  expect(Object.isFrozen(parsed)).toBe(true);
+  expect(Object.isFrozen(parsed.task.labels)).toBe(true);
+  expect(Object.isFrozen(parsed.aggregation.serverOptimizer)).toBe(true);
+  expect(parseRunConfig(parsed)).toEqual(parsed);
+});
+
+describe('refusals name the file and the path', () => {
+  test.each([
+    ['extra', 1, '(top level)', 'extra'],
+    ['training.momentum', 0.9, 'training', 'momentum'],
+    ['adapter.dropout', 0.1, 'adapter', 'dropout'],
+    ['privacy.epsilon', 3, 'privacy', 'epsilon'],
+    ['aggregation.serverOptimizer.beta', 0.9, 'aggregation.serverOptimizer', 'beta'],
+    ['transport.bits', 8, 'transport', 'bits'],
+  ])('unknown key %s', (path, value, at, key) => {
+    const error = refusal(exampleWith(path, value));
+    expect(error.code).toBe('CONFIG_INVALID');
+    expect(error.message).toContain('run.json');
+    expect(error.message).toContain(`${at}: `);
+    expect(error.message).toContain(`"${key}"`);
+  });
+
+  test('an own __proto__ key is an unknown key and reaches no prototype', () => {
+    const config: unknown = JSON.parse(
+      JSON.stringify(example()).replace('{', '{"__proto__":{"polluted":true},'),
+    );
+    expect(Object.hasOwn(config as object, '__proto__')).toBe(true);
+    expect(refusal(config).message).toContain('__proto__');
+    expect('polluted' in {}).toBe(false);
+  });
+
+  test.each([
+    ['name', '  '],
+    ['name', undefined],
+    ['task.type', 'causal-lm'],
+    ['task.labels', ['only']],
+    ['task.labels.0', ''],
+    ['task.maxTokens', 4],
+    ['adapter.rank', 0],
+    ['adapter.rank', 1.5],
+    ['adapter.targetModules', []],
+    ['adapter.targetModules.0', 'pooler'],
+    ['adapter.seed', 2 ** 32],
+    ['training.samplingRate', 0],
+    ['training.samplingRate', 1.1],
+    ['training.clippingNorm', 0],
+    ['training.learningRate', Infinity],
+    ['training.learningRate', '0.5'],
+    ['training.expectedBatchSize', -1],
+    ['training.localSteps', 0],
+    ['privacy.unit', 'contributor'],
+    ['privacy.targetDelta', 0],
+    ['privacy.targetDelta', 1],
+    ['privacy.targetDelta', undefined],
+    ['privacy.targetEpsilon', 0],
+    ['rounds.minimumUpdates', 4],
+    ['rounds.deadlineSeconds', 0],
+    ['aggregation.rule', 'krum'],
+    ['transport.encoding', 'int8'],
+    ['evaluation.file', ''],
+  ])('%s: %o', (path, value) => {
+    const error = refusal(exampleWith(path, value));
+    expect(error.code).toBe('CONFIG_INVALID');
+    expect(error.message).toContain(`${path}: `);
+  });
+
+  test.each([null, 7, 'text', []])('%o is no config', (value) => {
+    expect(refusal(value).message).toContain('(top level)');
+  });
+});
+
+describe('privacy gives either a target or the noise', () => {
+  test.each([
+    { unit: 'example', targetEpsilon: 6, targetDelta: 1e-5 },
+    { unit: 'example', noiseMultiplier: 1.1, targetDelta: 1e-5 },
+    { unit: 'none' },
+  ])('%o is accepted', (privacy) => {
+    expect(parseRunConfig({ ...example(), privacy }).privacy).toEqual(privacy);
+  });
+
+  test.each([
+    { unit: 'example', targetDelta: 1e-5 },
+    { unit: 'example', targetEpsilon: 6, noiseMultiplier: 1.1, targetDelta: 1e-5 },
+  ])('%o is refused', (privacy) => {
+    expect(refusal({ ...example(), privacy }).message).toMatch(
+      /privacy: .*either targetEpsilon or noiseMultiplier/,
+    );
+  });
+
+  test.each([
+    { unit: 'none', targetEpsilon: 6 },
+    { unit: 'none', targetDelta: 1e-5 },
+    { unit: 'none', noiseMultiplier: 1 },
+    { targetEpsilon: 6, targetDelta: 1e-5 },
+    {},
+  ])('%o is refused', (privacy) => {
+    expect(refusal({ ...example(), privacy }).message).toContain('privacy');
+  });
+});

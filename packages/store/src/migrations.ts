@@ -1,0 +1,64 @@
+/**
+ * Numbered steps of the SQLite schema: step n brings a database of version n to version n + 1 (`PRAGMA user_version`).
+ * A step that has been released is never edited; a change is a new step at the end.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    plan TEXT NOT NULL,
+    plan_hash TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    engine_state TEXT NOT NULL,
+    evaluation_sha256 TEXT
+  ) STRICT;
+
+  CREATE TABLE contributors (
+    run_id TEXT NOT NULL REFERENCES runs (id),
+    id TEXT NOT NULL,
+    token_hash TEXT NOT NULL,
+    backend TEXT NOT NULL,
+    last_refusal TEXT,
+    PRIMARY KEY (run_id, id)
+  ) STRICT;
+
+  CREATE TABLE updates (
+    run_id TEXT NOT NULL,
+    round INTEGER NOT NULL,
+    contributor_id TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    received_at_ms INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (run_id, round, contributor_id),
+    FOREIGN KEY (run_id, contributor_id) REFERENCES contributors (run_id, id)
+  ) STRICT;
+  CREATE INDEX updates_by_contributor ON updates (run_id, contributor_id, round);
+
+  -- Parameters are float64, little-endian.
+  CREATE TABLE adapters (
+    run_id TEXT NOT NULL REFERENCES runs (id),
+    version INTEGER NOT NULL,
+    parameters BLOB NOT NULL,
+    PRIMARY KEY (run_id, version)
+  ) STRICT;
+
+  CREATE TABLE records (
+    run_id TEXT NOT NULL REFERENCES runs (id),
+    round INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (run_id, round)
+  ) STRICT;
+
+  -- One row: the token of the running server.
+  CREATE TABLE admin_token (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    hash TEXT NOT NULL
+  ) STRICT;
+
+  CREATE TABLE sessions (
+    hash TEXT PRIMARY KEY,
+    expires_at_ms INTEGER NOT NULL
+  ) STRICT;
+  `,
+];

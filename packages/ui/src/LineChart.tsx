@@ -1,0 +1,164 @@
+import { useEffect, useRef, useState } from 'react';
+import uPlot from 'uplot';
+import { DataTable } from './DataTable.tsx';
+
+export type ChartPoint = { round: number; value: number | null };
+
+export type LineChartProps = {
+  title: string;
+  points: readonly ChartPoint[];
+  /** The last round of the run, so that the chart shows how much is still to come. */
+  roundCount: number;
+  formatValue: (value: number) => string;
+  series?: 1 | 2;
+  /** Fixed ends of the value axis; otherwise they follow the data. */
+  valueRange?: readonly [number, number];
+  texts: {
+    round: string;
+    value: string;
+    /** One sentence that says what the chart shows, for who cannot see it. */
+    summary: string;
+    showTable: string;
+    empty: string;
+  };
+};
+
+const HEIGHT = 220;
+
+/** One value over rounds: a canvas, a line that reads the point under the cursor, and the same numbers as a table. */
+export function LineChart({
+  title,
+  points,
+  roundCount,
+  formatValue,
+  series = 1,
+  valueRange,
+  texts,
+}: LineChartProps) {
+  const plot = useRef<HTMLDivElement>(null);
+  const readout = useRef<HTMLSpanElement>(null);
+  const darkMode = useDarkMode();
+  const shown = points.filter((point): point is { round: number; value: number } => point.value !== null);
+  const last = shown.at(-1);
+  const signature = JSON.stringify([shown, roundCount, series, valueRange, title]);
+
+  useEffect(() => {
+    const element = plot.current;
+    if (element === null || shown.length === 0) return;
+    const write = (index: number | null | undefined) => {
+      const point = index === null || index === undefined ? last : shown[index];
+      if (readout.current !== null && point !== undefined) {
+        readout.current.textContent = `${texts.round} ${point.round}: ${formatValue(point.value)}`;
+      }
+    };
+    const chart = new uPlot(
+      chartOptions(element, { roundCount, formatValue, series, valueRange, onCursor: write }),
+      [shown.map((point) => point.round), shown.map((point) => point.value)],
+      element,
+    );
+    write(null);
+    const observer = new ResizeObserver(() => {
+      chart.setSize({ width: element.clientWidth, height: HEIGHT });
+    });
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      chart.destroy();
+    };
+    // `signature` stands for all data; functions and texts are rebuilt on every render and would redraw for nothing.
+  }, [signature, darkMode]);
+
+  return (
+    <figure className="ch-chart">
+      <figcaption className="ch-chart-head">
+        <span className="ch-chart-title">{title}</span>
+        <span ref={readout} className="ch-chart-readout" />
+      </figcaption>
+      {shown.length === 0 ? (
+        <div className="ch-chart-plot ch-chart-empty">{texts.empty}</div>
+      ) : (
+        <>
+          <div ref={plot} className="ch-chart-plot" role="img" aria-label={texts.summary} />
+          <details className="ch-details">
+            <summary>
+              {texts.showTable}
+              <span className="ch-visually-hidden">: {title}</span>
+            </summary>
+            <DataTable
+              caption={title}
+              columns={[
+                { header: texts.round, cell: (point) => point.round },
+                { header: texts.value, align: 'end', cell: (point) => formatValue(point.value) },
+              ]}
+              rows={shown}
+              rowKey={(point) => point.round}
+              empty={texts.empty}
+              tall
+            />
+          </details>
+        </>
+      )}
+    </figure>
+  );
+}
+
+type OptionInputs = {
+  roundCount: number;
+  formatValue: (value: number) => string;
+  series: 1 | 2;
+  valueRange: readonly [number, number] | undefined;
+  onCursor: (index: number | null | undefined) => void;
+};
+
+function chartOptions(element: HTMLElement, inputs: OptionInputs): uPlot.Options {
+  const styles = getComputedStyle(element);
+  const color = (name: string) => styles.getPropertyValue(name).trim();
+  const muted = color('--ch-text-muted');
+  const grid = { stroke: color('--ch-line'), width: 1 };
+  const line = color(`--ch-series-${inputs.series}`);
+  const font = `13px ${color('--ch-font')}`;
+  const { valueRange } = inputs;
+  return {
+    width: Math.max(120, element.clientWidth),
+    height: HEIGHT,
+    legend: { show: false },
+    padding: [10, 14, 0, 0],
+    cursor: { drag: { x: false, y: false }, y: false, points: { size: 9 } },
+    scales: {
+      x: { time: false, range: () => [0, Math.max(1, inputs.roundCount)] },
+      y: valueRange === undefined ? {} : { range: () => [valueRange[0], valueRange[1]] },
+    },
+    axes: [
+      {
+        stroke: muted,
+        font,
+        grid: { show: false },
+        ticks: grid,
+        size: 34,
+        incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000],
+      },
+      {
+        stroke: muted,
+        font,
+        grid,
+        ticks: { show: false },
+        size: 62,
+        values: (_chart, values) => values.map((value) => inputs.formatValue(value)),
+      },
+    ],
+    series: [{}, { stroke: line, width: 2, points: { show: true, size: 6, fill: line, stroke: line } }],
+    hooks: { setCursor: [(chart) => inputs.onCursor(chart.cursor.idx)] },
+  };
+}
+
+/** Canvas colours are read once, so the chart is drawn again when the system changes between light and dark. */
+function useDarkMode(): boolean {
+  const [dark, setDark] = useState(() => matchMedia('(prefers-color-scheme: dark)').matches);
+  useEffect(() => {
+    const query = matchMedia('(prefers-color-scheme: dark)');
+    const onChange = () => setDark(query.matches);
+    query.addEventListener('change', onChange);
+    return () => query.removeEventListener('change', onChange);
+  }, []);
+  return dark;
+}
