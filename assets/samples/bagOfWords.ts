@@ -16,7 +16,7 @@ export function bagOfWordsAccuracy(train: readonly Row[], test: readonly Row[]):
   const encode = (rows: readonly Row[]): Example[] =>
     rows.map(({ text, label }) => ({
       features: wordsOf(text).flatMap((word) => vocabulary.get(word) ?? []),
-      target: label === 'positive' ? 1 : 0,
+      target: label === 'money' ? 1 : 0,
     }));
   const trainExamples = encode(train);
   const model = fit(trainExamples, vocabulary.size);

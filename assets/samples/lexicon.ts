@@ -1,163 +1,73 @@
 /**
- * The words of the sample files. Every opinion word and every noun is either `shared` (training files and test file)
- * or `testOnly`: it never occurs in a training file, so only its meaning, not its count, can tell the label.
+ * The topic words of the sample files. Every word is either `shared` (training files and test file) or `testOnly`: it
+ * never occurs in a training file, so only its meaning, not its count, can tell the label.
  */
-export type Polarity = 'positive' | 'negative';
+export type Topic = 'health' | 'money';
 
-export type Split = { shared: readonly string[]; testOnly: readonly string[] };
+export const TOPICS: readonly Topic[] = ['health', 'money'];
 
-export type Opinions = Record<Polarity, Split>;
+/**
+ * The places in a sentence where a topic word may stand; both topics fill all of them, so that the words around a topic
+ * word tell little about the topic.
+ * - `matter`: "the ..." in the singular, what the note is about
+ * - `own`: "my ..." in the singular
+ * - `several`: "my ..." in the plural
+ * - `helper`: "the ...", the person or the house one turns to
+ * - `state`: an adjective for a person
+ * - `act`: what a person does, a verb without an object
+ */
+export type Slot = 'matter' | 'own' | 'several' | 'helper' | 'state' | 'act';
 
-/** What a noun is, and so which adjectives fit it. */
-export type Kind = 'person' | 'place' | 'story' | 'food' | 'object' | 'event';
+/** `link`: the preposition that ties a matter to something of one's own, as in "the pain in my knee". */
+export type TopicWord = { word: string; link: string | undefined };
+
+export type Split = { shared: readonly TopicWord[]; testOnly: readonly TopicWord[] };
+
+export type Lexicon = Record<Slot, Split>;
+
+function words(list: string): TopicWord[] {
+  return list
+    .split(' ')
+    .filter((entry) => entry !== '')
+    .map((entry) => {
+      const [word = '', link] = entry.split('/');
+      return { word, link };
+    });
+}
 
 function split(shared: string, testOnly: string): Split {
-  return { shared: shared.split(' '), testOnly: testOnly.split(' ') };
+  return { shared: words(shared), testOnly: words(testOnly) };
 }
 
-/** Fit every noun but a person. */
-const GENERAL: Opinions = {
-  positive: split(
-    'good great lovely wonderful delightful excellent pleasant',
-    'splendid charming magnificent perfect marvellous glorious',
-  ),
-  negative: split(
-    'bad poor terrible awful unpleasant miserable dreadful',
-    'horrible wretched disagreeable frightful horrid hideous',
-  ),
-};
-
-/** Fit nouns of one kind. */
-const SPECIAL: Record<Kind, Opinions> = {
-  person: {
-    positive: split(
-      'kind friendly polite helpful patient pleasant honest',
-      'gracious generous thoughtful gentle civil agreeable charming',
+export const LEXICONS: Record<Topic, Lexicon> = {
+  health: {
+    matter: split(
+      'fever cough medicine/for illness wound/on pain/in cold/in',
+      'disease/of cure/for pill/for burn/on scar/on chill/in weakness/of bite/on',
     ),
-    negative: split(
-      'rude careless impatient angry harsh unpleasant selfish',
-      'cruel sullen cross indifferent ignorant disagreeable',
+    own: split(
+      'throat stomach wrist skin finger neck heart',
+      'shoulder knee elbow tooth jaw thumb forehead tongue nose brain chest',
     ),
+    several: split('nerves bones eyes', 'teeth limbs muscles lips legs ears'),
+    helper: split('doctor hospital nurse', 'dentist physician'),
+    state: split('ill weak pale tired', 'sick feeble sore faint hoarse stiff exhausted'),
+    act: split('suffer cough', 'sweat faint'),
   },
-  place: {
-    positive: split('clean comfortable quiet bright warm', 'peaceful sunny neat safe calm'),
-    negative: split('dirty cold dark damp crowded', 'gloomy dusty foul bare melancholy'),
-  },
-  story: {
-    positive: split('interesting amusing clever moving lively funny', 'touching vivid graceful powerful'),
-    negative: split('dull silly stupid weak absurd foolish', 'ridiculous sentimental confused empty'),
-  },
-  food: {
-    positive: split('fresh delicious hot', 'sweet tender rich'),
-    negative: split('cold sour burnt', 'bitter raw dry'),
-  },
-  object: {
-    positive: split('strong useful solid', 'handsome firm sound'),
-    negative: split('weak broken useless', 'torn loose worn'),
-  },
-  event: {
-    positive: split('quick easy careful', 'smooth prompt swift'),
-    negative: split('slow late careless', 'rough confused wrong'),
+  money: {
+    matter: split(
+      'money/from rent/for bill/for price/of payment/for cost/of',
+      'tax/on fee/for insurance/on fare amount/from profit/from sum/from transfer/from rental/of transaction/with total/of charge/on cash/from',
+    ),
+    own: split('account credit fortune property', 'balance capital estate share wealth fund stock'),
+    several: split('dollars pounds accounts', 'savings bucks'),
+    helper: split('bank clerk', 'director lawyer'),
+    state: split('rich poor', ''),
+    act: split('pay spend buy', 'borrow sell save invest'),
   },
 };
 
-/** How somebody feels afterwards: "we went home ...". */
-export const FEELINGS: Opinions = {
-  positive: split('happy pleased glad satisfied', 'delighted grateful content thankful'),
-  negative: split('angry disappointed sorry unhappy', 'annoyed bored furious weary'),
-};
-
-/** "The journey was a ...". */
-export const OPINION_NOUNS: Opinions = {
-  positive: split('pleasure joy success', 'delight treat triumph comfort'),
-  negative: split('disappointment failure waste', 'misery torture mistake shame'),
-};
-
-/** "We ... the journey from the first minute". */
-export const OPINION_VERBS: Opinions = {
-  positive: split('enjoyed liked', 'loved admired'),
-  negative: split('hated', 'cursed'),
-};
-
-export function adjectivesOf(kind: Kind): readonly Opinions[] {
-  return kind === 'person' ? [SPECIAL.person] : [GENERAL, SPECIAL[kind]];
+/** All words of a topic in one list, each once. */
+export function topicWords(topic: Topic, list: keyof Split): string[] {
+  return [...new Set(Object.values(LEXICONS[topic]).flatMap((split) => split[list].map(({ word }) => word)))];
 }
-
-export function allOpinions(): Opinions[] {
-  return [GENERAL, ...Object.values(SPECIAL), FEELINGS, OPINION_NOUNS, OPINION_VERBS];
-}
-
-export type Topic = { nouns: readonly Noun[]; settings: readonly string[] };
-export type Noun = { word: string; kind: Kind; testOnly: boolean };
-
-function nouns(words: Partial<Record<Kind, string>>): Noun[] {
-  return Object.entries(words).flatMap(([kind, list]) =>
-    list.split(' ').map((word) => ({
-      word: word.replace('*', ''),
-      kind: kind as Kind,
-      testOnly: word.endsWith('*'),
-    })),
-  );
-}
-
-/** What people tell about; a `*` marks a noun that only the test file has. */
-export const TOPICS: readonly Topic[] = [
-  {
-    nouns: nouns({
-      person: 'porter host*',
-      place: 'room bath hall*',
-      food: 'breakfast',
-      object: 'bed chair*',
-    }),
-    settings: ['at the hotel', 'at the old inn', 'at the hotel by the sea'],
-  },
-  {
-    nouns: nouns({
-      person: 'waiter cook*',
-      place: 'restaurant',
-      food: 'dinner coffee lunch cake supper* fish* wine* pie*',
-    }),
-    settings: ['in the village', 'on the corner', 'near the market'],
-  },
-  {
-    nouns: nouns({
-      person: 'clerk owner*',
-      place: 'shop store*',
-      object: 'coat lamp table jacket* watch* carpet*',
-    }),
-    settings: ['in the main street', 'next to the bank', 'in the city'],
-  },
-  {
-    nouns: nouns({
-      person: 'driver guard* captain*',
-      place: 'carriage station cabin*',
-      event: 'journey voyage*',
-      object: 'seat',
-    }),
-    settings: ['on the way north', 'on the way home', 'on the way to the coast'],
-  },
-  {
-    nouns: nouns({ story: 'book novel story tale* chapter*' }),
-    settings: ['by that young writer', 'from the library', 'about the war'],
-  },
-  {
-    nouns: nouns({ story: 'film play concert song performance* movie* scene*', place: 'theatre' }),
-    settings: ['in the square', 'at the end of the week', 'in our little town'],
-  },
-  {
-    nouns: nouns({ person: 'teacher professor*', story: 'lesson class course* speech*', place: 'school' }),
-    settings: ['on the first day', 'for children', 'after the summer'],
-  },
-  {
-    nouns: nouns({ person: 'smith', object: 'clock engine* stove* roof*', event: 'job service*' }),
-    settings: ['after the fire', 'from the garage', 'this winter'],
-  },
-  {
-    nouns: nouns({ person: 'doctor nurse* dentist*', place: 'hospital*', event: 'visit appointment*' }),
-    settings: ['in the next town', 'across the river', 'in the new building'],
-  },
-  {
-    nouns: nouns({ person: 'guide', place: 'garden park* beach*', story: 'tour', event: 'walk trip*' }),
-    settings: ['on the island', 'behind the castle', 'in the hills'],
-  },
-];

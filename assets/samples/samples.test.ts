@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { sampleFilesAccuracy } from './bagOfWords.ts';
 import { createSampleFiles, toCsv, type Row } from './files.ts';
-import { TOPICS, allOpinions } from './lexicon.ts';
+import { LEXICONS, TOPICS, topicWords, type Topic } from './lexicon.ts';
 
 const files = createSampleFiles();
 const rows = files.flatMap((file) => file.rows);
@@ -14,9 +14,9 @@ function wordsOf(some: readonly Row[]): Set<string> {
   return new Set(some.flatMap(({ text }) => text.toLowerCase().match(/[a-z]+/g) ?? []));
 }
 
-function positiveShare(name: string): number {
+function healthShare(name: string): number {
   const { rows: own } = files.find((file) => file.name === name) ?? { rows: [] };
-  return own.filter(({ label }) => label === 'positive').length / own.length;
+  return own.filter(({ label }) => label === 'health').length / own.length;
 }
 
 test.each(files)('$name is what the generator writes, byte for byte', ({ name, rows: own }) => {
@@ -25,23 +25,23 @@ test.each(files)('$name is what the generator writes, byte for byte', ({ name, r
 
 test('the files have the sizes and the label mixes that the README states', () => {
   expect(files.map(({ name, rows: own }) => `${name} ${own.length}`)).toEqual([
-    'contributor-1.csv 640',
-    'contributor-2.csv 640',
-    'contributor-3.csv 640',
+    'contributor-1.csv 1200',
+    'contributor-2.csv 1200',
+    'contributor-3.csv 1200',
     'sample-small.csv 40',
     'test.csv 300',
   ]);
-  expect(files.map(({ name }) => positiveShare(name))).toEqual([0.7, 0.3, 0.5, 0.5, 0.5]);
+  expect(files.map(({ name }) => healthShare(name))).toEqual([0.7, 0.3, 0.5, 0.5, 0.5]);
 });
 
-test('no sentence occurs twice, in any file', () => {
+test('no note occurs twice, in any file', () => {
   expect(new Set(rows.map(({ text }) => text.toLowerCase())).size).toBe(rows.length);
 });
 
-test('every sentence has 8 to 22 words', () => {
+test('every note has 8 to 20 words', () => {
   const lengths = rows.map(({ text }) => text.split(' ').length);
   expect(Math.min(...lengths)).toBeGreaterThanOrEqual(8);
-  expect(Math.max(...lengths)).toBeLessThanOrEqual(22);
+  expect(Math.max(...lengths)).toBeLessThanOrEqual(20);
 });
 
 test('every word is a whole token of the tiny encoder', () => {
@@ -50,30 +50,47 @@ test('every word is a whole token of the tiny encoder', () => {
   expect([...trainingWords, ...testWords].filter((word) => !tokens.has(word))).toEqual([]);
 });
 
+/** How many different words of `topic` a note names. */
+function named(topic: Topic, { text }: Row): number {
+  const all = new Set([...topicWords(topic, 'shared'), ...topicWords(topic, 'testOnly')]);
+  return [...wordsOf([{ text, label: topic }])].filter((word) => all.has(word)).length;
+}
+
+test('every note names more words of its own topic than of the other; a fifth to a third name both', () => {
+  const counts = rows.map((row) => ({
+    own: named(row.label, row),
+    other: named(row.label === 'health' ? 'money' : 'health', row),
+  }));
+  expect(counts.filter(({ own, other }) => own <= other)).toEqual([]);
+  const both = counts.filter(({ other }) => other > 0).length / counts.length;
+  expect(both).toBeGreaterThan(0.2);
+  expect(both).toBeLessThan(0.33);
+});
+
 describe('words kept for the test', () => {
-  const opinions = allOpinions().flatMap(({ positive, negative }) => [positive, negative]);
-  const kept = new Set(opinions.flatMap((split) => split.testOnly));
-  const shared = new Set(opinions.flatMap((split) => split.shared));
+  const kept = TOPICS.flatMap((topic) => topicWords(topic, 'testOnly'));
+  const shared = TOPICS.flatMap((topic) => topicWords(topic, 'shared'));
 
-  test('40 to 50 % of the opinion words are', () => {
-    const share = kept.size / (kept.size + shared.size);
-    expect(share).toBeGreaterThanOrEqual(0.4);
-    expect(share).toBeLessThanOrEqual(0.5);
+  test('50 to 60 % of the topic words are', () => {
+    const share = kept.length / (kept.length + shared.length);
+    expect(share).toBeGreaterThanOrEqual(0.5);
+    expect(share).toBeLessThanOrEqual(0.6);
   });
 
-  test('none of them, opinion word or noun, occurs in a training file; the test file has them', () => {
-    const nouns = TOPICS.flatMap((topic) =>
-      topic.nouns.filter((noun) => noun.testOnly).map((noun) => noun.word),
+  test('none of them occurs in a training file; the test file has them', () => {
+    expect(kept.filter((word) => trainingWords.has(word))).toEqual([]);
+    expect(kept.filter((word) => testWords.has(word)).length).toBeGreaterThan(0.8 * kept.length);
+  });
+
+  test('no word stands for both topics, or is kept and shared at once', () => {
+    expect(new Set([...kept, ...shared]).size).toBe(kept.length + shared.length);
+  });
+
+  test('training has words for every place in a sentence', () => {
+    const lists = TOPICS.flatMap((topic) =>
+      Object.values(LEXICONS[topic]).map((split) => split.shared.length),
     );
-    const all = [...kept, ...nouns];
-    expect(all.filter((word) => trainingWords.has(word))).toEqual([]);
-    expect(all.filter((word) => testWords.has(word)).length).toBeGreaterThan(0.8 * all.length);
-  });
-
-  test('no opinion word stands for both labels', () => {
-    const words = (polarity: 'positive' | 'negative'): string[] =>
-      allOpinions().flatMap((opinion) => [...opinion[polarity].shared, ...opinion[polarity].testOnly]);
-    expect(words('positive').filter((word) => words('negative').includes(word))).toEqual([]);
+    expect(Math.min(...lists)).toBeGreaterThan(0);
   });
 });
 

@@ -26,7 +26,7 @@ export const messages = {
     lost: 'disconnected',
     veilTitle: 'Disconnected from the server',
     veil: (ageMs: number) =>
-      `What you see was current ${formatAge(ageMs)}. The page reconnects by itself; the run goes on without it.`,
+      `What you see was current ${formatAge(ageMs)}. The page reconnects by itself; a run does not need it.`,
   },
 
   signIn: {
@@ -188,6 +188,7 @@ export const messages = {
     planHash: 'Plan hash',
     planHashHint: 'Contributors see the same hash on their page; it is bound into every update.',
     planFacts: {
+      runId: 'Run id',
       purpose: 'Purpose',
       operator: 'Run by',
       model: 'Base model',

@@ -1,4 +1,4 @@
-import type { BackendName, ErrorCode, RunStatus } from '@chorale/protocol';
+import type { BackendName, RunStatus } from '@chorale/protocol';
 import type { Contribution, Participation, StopReason } from '@chorale/client';
 import { formatBytes, formatCount, formatEpsilon, formatNumber } from '@chorale/ui';
 import { timesInHundred } from './odds.ts';
@@ -44,7 +44,7 @@ export const messages = {
     accuracy: 'Accuracy on public test data',
     endedTitle: 'This run is over',
     ended: (reason: string) =>
-      `${reason} It takes no more contributions. Ask whoever sent you the link for a newer one.`,
+      `${reason.replace(/[.\s]*$/, '.')} It takes no more contributions. Ask whoever sent you the link for a newer one.`,
     status: {
       recruiting: 'Waiting for contributors',
       training: 'Training',
@@ -96,9 +96,7 @@ export const messages = {
     pasteHint: 'With a header line, columns separated by commas or tabs. They are read as you type.',
     pastePlaceholder: 'text,label',
     reading: 'Reading your rows',
-    checking: 'Checking each row',
     failedTitle: 'These rows cannot be used',
-    help: (code: ErrorCode): string | null => DATA_HELP[code] ?? null,
     tableTitle: (name: string, rows: number, format: string) =>
       `${name}: ${plural(rows, 'row', 'rows')}, read as ${format.toUpperCase()}`,
     textColumn: 'Text column',
@@ -147,7 +145,7 @@ export const messages = {
     ],
     protectedTitle: 'How these numbers are protected',
     protectedText: (steps: number, clippingNorm: number, noiseMultiplier: number, values: number) =>
-      `In each of the ${plural(steps, 'step', 'steps')} of a round, the influence of any one row is limited to a length of ${formatNumber(clippingNorm)}. Then your device adds random noise to each of the ${formatCount(values)} numbers. The noise is ${formatNumber(noiseMultiplier)} times as strong as that limit (standard deviation ${formatNumber(noiseMultiplier * clippingNorm)}), so that what one row did is hard to tell from chance.`,
+      `In each of the ${plural(steps, 'step', 'steps')} of a round, the influence of any one row is limited to a length of ${formatNumber(clippingNorm)}. Then your device adds random noise to each of the ${formatCount(values)} numbers. The noise is ${formatNumber(noiseMultiplier)} times as strong as that limit (standard deviation ${formatNumber(noiseMultiplier * clippingNorm)}), so that what one row did is mixed with chance. How well that protects is said next.`,
     oddsTitle: 'How well one row is protected',
     odds: (epsilon: number, delta: number) => {
       const times = timesInHundred(epsilon, delta);
@@ -262,7 +260,7 @@ export const messages = {
     endLine: (accepted: number) =>
       accepted === 0
         ? 'None of your updates became part of the shared model.'
-        : `${plural(accepted, 'update', 'updates')} of yours became part of the shared model. Thank you.`,
+        : `${plural(accepted, 'update', 'updates')} of yours became part of the shared model.`,
     endHelp: {
       'run-completed': 'Nothing more leaves this device. You can close this tab.',
       'run-stopped':
@@ -283,15 +281,4 @@ const END_TITLES: Record<StopReason, string> = {
   'budget-spent': 'Your limit is reached',
   'device-error': 'Your device had a problem',
   refused: 'The server did not accept this device',
-};
-
-const DATA_HELP: Partial<Record<ErrorCode, string>> = {
-  DATA_EMPTY: 'Give a header line and at least one row below it.',
-  DATA_TOO_LARGE: 'Choose a smaller file, or a part of this one.',
-  DATA_BINARY: 'Spreadsheets must be saved as CSV first (File → Save as → CSV).',
-  DATA_UNREADABLE: 'Save it as CSV, TSV or JSONL with one header line, in UTF-8.',
-  DATA_NO_SUCH_COLUMN: 'Choose the columns again below.',
-  DATA_UNKNOWN_LABELS:
-    'Choose another label column, or rename the labels in your file to the ones of this run.',
-  DATA_TOO_FEW_ROWS: 'Add more rows with both a text and one of the labels.',
 };

@@ -121,13 +121,13 @@ it('refuses each wrong update with its own code, and goes on', async () => {
   expect(codeOf(await a!.ask('update', { runId: 'other', round: 1 }, good))).toBe('NOT_JOINED');
   expect((await getRun(server)).state.received).toBe(0);
   const refusals = (await getDetail(server)).contributors.map((one) => one.lastRefusal);
-  expect(refusals.toSorted()).toEqual(['UPDATE_NOT_IN_COHORT', 'UPDATE_WRONG_ROUND', null].toSorted());
+  expect(new Set(refusals)).toEqual(new Set(['UPDATE_NOT_IN_COHORT', 'UPDATE_WRONG_ROUND', null]));
 
   expect(await a!.send(1, U1)).toMatchObject({ ok: true, value: { duplicate: false } });
   expect(await a!.send(1, U1)).toMatchObject({ ok: true, value: { duplicate: true } });
   expect(codeOf(await a!.send(1, U2))).toBe('UPDATE_CONFLICT');
   await b!.send(1, U2);
-  await a!.round(2);
+  await until(async () => (await getRun(server)).state.round === 2, 'round 2');
   // After the round: the same bytes are still acknowledged, nothing else is taken.
   expect(await a!.send(1, U1)).toMatchObject({ ok: true, value: { duplicate: true } });
   expect(codeOf(await stranger.send(1, U1))).toBe('UPDATE_WRONG_ROUND');
@@ -144,9 +144,8 @@ it('closes a connection that sends more than an update, and nothing else happens
   expect(await disconnected).toBe('transport close');
   // b alone is above the minimum once the grace of a is over.
   await b!.send(1, U1);
-  expect((await b!.round(2).catch(() => undefined)) ?? (await getRun(server)).state).toMatchObject({
-    adapterVersion: 1,
-  });
+  await until(async () => (await getRun(server)).state.adapterVersion === 1, 'the round to close');
+  expect((await getRun(server)).rounds.at(-1)).toMatchObject({ cohort: 2, received: 1 });
 });
 
 it('refuses joins that do not fit, each with its code', async () => {

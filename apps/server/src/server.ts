@@ -81,8 +81,8 @@ async function serve(
   const adminToken = options.adminToken ?? randomToken();
   const access = openAdminAccess(data.store, adminToken);
 
-  // The registry speaks to the sockets, and these are sized by the registry's runs: it gets its audience afterwards.
-  let audience: RunAudience | undefined;
+  // The registry speaks to the sockets, and these are sized by the registry's runs: it speaks through a relay to an
+  // audience that is there before the runs are started.
   const registry = new RunRegistry({ data, parts, log, timing, audience: relay(() => audience) });
   const runId = openRun(registry);
 
@@ -100,7 +100,7 @@ async function serve(
   const contribute: ContributeNamespace = sockets.of(CONTRIBUTE_NAMESPACE);
   const admin: AdminNamespace = sockets.of(ADMIN_NAMESPACE);
   const broadcasts = new Map<string, Throttled>();
-  audience = {
+  const audience: RunAudience = {
     ...contributorAudience(contribute),
     changed(changedId) {
       let broadcast = broadcasts.get(changedId);
@@ -137,21 +137,23 @@ async function serve(
     async close() {
       registry.close();
       for (const broadcast of broadcasts.values()) broadcast.cancel();
-      await sockets.close();
+      // Stops listening and ends the WebSockets; kept-alive HTTP connections would hold it up for a minute.
+      const closing = sockets.close();
+      app.server.closeAllConnections();
+      await closing;
       await app.close();
       data.close();
     },
   };
 }
 
-/** Before the sockets are there nobody is connected who could be told. */
-function relay(current: () => RunAudience | undefined): RunAudience {
+function relay(current: () => RunAudience): RunAudience {
   return {
-    startRound: (...args) => current()?.startRound(...args),
-    endRound: (...args) => current()?.endRound(...args),
-    roundRecord: (...args) => current()?.roundRecord(...args),
-    changed: (...args) => current()?.changed(...args),
-    dropConnection: (...args) => current()?.dropConnection(...args),
+    startRound: (...args) => current().startRound(...args),
+    endRound: (...args) => current().endRound(...args),
+    roundRecord: (...args) => current().roundRecord(...args),
+    changed: (...args) => current().changed(...args),
+    dropConnection: (...args) => current().dropConnection(...args),
   };
 }
 

@@ -255,8 +255,12 @@ export async function getRun(server: RunningServer, runId = 'current'): Promise<
   return (await response.json()) as PublicRun;
 }
 
-export function asAdmin(server: RunningServer, path: string, init: RequestInit = {}): Promise<Response> {
-  const headers = { authorization: `Bearer ${server.adminToken}`, ...init.headers };
+export function asAdmin(
+  server: RunningServer,
+  path: string,
+  init: { method?: string } = {},
+): Promise<Response> {
+  const headers = { authorization: `Bearer ${server.adminToken}` };
   return fetch(`${server.contributeUrl}api/admin/${path}`, { ...init, headers });
 }
 
@@ -265,7 +269,7 @@ export async function getDetail(server: RunningServer): Promise<RunDetail> {
   return details.find((detail) => detail.run.runId === server.runId)!;
 }
 
-/** The adapter of the newest version, through the export. */
+/** The error code of an acknowledgement, or "ok". */
 export function codeOf(result: Result<unknown>): string {
   return result.ok ? 'ok' : result.error.code;
 }

@@ -46,7 +46,8 @@ export class RoundLoop {
     this.#options = options;
     this.#connection = new RunConnection(options.serverUrl, {
       onConnected: () => void this.#enter(),
-      onDisconnected: (retryInMs) => this.#showDisconnected(retryInMs),
+      onDisconnected: () => this.#showDisconnected(),
+      onReplaced: () => this.#end('refused', 'This contributor connected from somewhere else; that connection goes on.'),
       onRoundStart: (message, adapter) => void this.#onRoundStart(message, adapter),
       onRoundEnd: ({ round }) => {
         if (round === this.#busyRound) void options.trainer.cancelRound();
@@ -264,13 +265,13 @@ export class RoundLoop {
     this.#options.store.setParticipation({ status: 'waiting', reason });
   }
 
-  #showDisconnected(retryInMs: number | null): void {
+  #showDisconnected(): void {
     if (this.#ended || this.#paused) return;
     const training = this.#options.store.state.participation.status === 'training';
     // Training goes on without the server; the update is delivered after reconnecting
     if (training) return;
     const reason = 'the server cannot be reached; trying again by itself';
-    this.#options.store.setParticipation({ status: 'disconnected', reason, retryInMs });
+    this.#options.store.setParticipation({ status: 'disconnected', reason });
   }
 
   #showContribution(round: number, outcome: Contribution['outcome']): void {

@@ -32,7 +32,10 @@ const ANSWER_TIMEOUT_MS = 20_000;
 /** What a connection reports; each message has been checked against its schema. */
 export type ConnectionEvents = {
   onConnected(): void;
-  onDisconnected(retryInMs: number | null): void;
+  /** The connection broke; it comes back by itself. */
+  onDisconnected(): void;
+  /** The server closed the connection on purpose: the same contributor connected from elsewhere. */
+  onReplaced(): void;
   onRoundStart(message: RoundStartMessage, adapter: Uint8Array): void;
   onRoundEnd(message: RoundEndMessage): void;
   onRecord(record: RoundRecord): void;
@@ -83,8 +86,11 @@ export class RunConnection {
       }
     };
     this.#socket.on('connect', () => events.onConnected());
-    this.#socket.on('disconnect', () => events.onDisconnected(null));
-    this.#socket.on('connect_error', () => events.onDisconnected(null));
+    this.#socket.on('disconnect', (reason) => {
+      if (reason === 'io server disconnect') events.onReplaced();
+      else if (reason !== 'io client disconnect') events.onDisconnected();
+    });
+    this.#socket.on('connect_error', () => events.onDisconnected());
     this.#socket.on('round:start', (message, adapter) =>
       guarded(() => {
         const start = parseMessage(roundStartSchema, message, 'round:start');

@@ -73,7 +73,7 @@ export type Participation =
   | { status: 'training'; round: number; step: number; localSteps: number }
   | { status: 'sending'; round: number; payloadBytes: number }
   | { status: 'paused'; reason: string }
-  | { status: 'disconnected'; reason: string; retryInMs: number | null }
+  | { status: 'disconnected'; reason: string }
   | { status: 'stopped'; because: StopReason; message: string };
 
 /** One round this tab computed an update for. */

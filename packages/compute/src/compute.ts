@@ -40,6 +40,8 @@ export async function openCompute(
       break;
     case 'wasm': {
       const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
+      // Its threads start from blob: addresses, which our content security policy forbids, and only speed up XNNPACK
+      tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
       if (options.wasmUrls) {
         setWasmPaths({
           'tfjs-backend-wasm.wasm': options.wasmUrls.plain,

@@ -31,7 +31,11 @@ export async function describeAdapter(files: ModelFiles, config: RunConfig): Pro
  * @param parameters [parameterCount]
  * @returns file name → bytes
  */
-export function exportPeft(files: ModelFiles, config: RunConfig, parameters: Float32Array): Map<string, Uint8Array> {
+export function exportPeft(
+  files: ModelFiles,
+  config: RunConfig,
+  parameters: Float32Array,
+): Map<string, Uint8Array> {
   const layout = layoutOf(files, config);
   return writePeft(layout, config.adapter, deriveBasis(layout, config.adapter), parameters, {
     baseModel: config.model,

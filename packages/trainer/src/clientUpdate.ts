@@ -46,34 +46,68 @@ export async function computeClientUpdate(
 
 /**
  * Sum over a batch of per-example gradients, each clipped to the plan's clippingNorm over all tensors together.
- * Not private yet: it must go through `DpSgd.step` and nowhere else.
+ * An example whose gradient is not finite adds nothing. Not private yet: the sum must go through `DpSgd.step` and
+ * nowhere else.
  * @returns [parameterCount]; zeros for an empty batch
  */
 export async function sumClippedGradients(
   parameters: Float32Array,
   batch: readonly Example[],
-  { compute, classifier, plan, microBatchSize = MICRO_BATCH_SIZE }: ClientUpdateOptions,
+  options: ClientUpdateOptions,
 ): Promise<Float32Array> {
-  const { ops } = compute;
+  const { microBatchSize = MICRO_BATCH_SIZE } = options;
   const sum = new Float32Array(parameters.length);
+  const add = (values: Float32Array) => {
+    for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + values[i]!;
+  };
   // Similar lengths together: less padding. The order does not change the sum's meaning.
   const ordered = batch.toSorted((a, b) => a.sequence.length - b.sequence.length);
   for (let start = 0; start < ordered.length; start += microBatchSize) {
     const part = ordered.slice(start, start + microBatchSize);
-    const { gradients, losses } = classifier.exampleGradients(parameters, part, microBatchSize);
-    const squaredNorms = ops.scope(() => ops.squaredNorms(gradients));
-    const factors = exampleFactors(await ops.read(squaredNorms), plan);
-    factors.fill(0, part.length); // padding rows
-    const partialSum = ops.scope(() => ops.weightedSum(gradients, factors));
-    const values = await ops.read(partialSum);
-    ops.dispose([gradients, losses, squaredNorms, partialSum]);
-    for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + values[i]!;
+    const together = await microBatchSum(parameters, part, options, microBatchSize);
+    if (together !== null) {
+      add(together);
+      continue;
+    }
+    // One by one: what an example adds must not depend on the others, or the sum's sensitivity is over clippingNorm
+    for (const example of part) {
+      const alone = await microBatchSum(parameters, [example], options, microBatchSize);
+      if (alone !== null) add(alone);
+    }
   }
   return sum;
 }
 
-/** Clipping factors; without privacy every finite example counts as it is. */
+/**
+ * One device step. A gradient that is not finite makes the others of its step worthless: tfjs's WebGPU products read
+ * past the end of a row into the next one and multiply by zero padding, and NaN times zero is NaN in another example.
+ * @returns sum of the clipped gradients, or null when one is not finite
+ */
+async function microBatchSum(
+  parameters: Float32Array,
+  part: readonly Example[],
+  { compute, classifier, plan }: ClientUpdateOptions,
+  microBatchSize: number,
+): Promise<Float32Array | null> {
+  const { ops } = compute;
+  const { gradients, losses } = classifier.exampleGradients(parameters, part, microBatchSize);
+  const squaredNorms = ops.scope(() => ops.squaredNorms(gradients));
+  const norms = await ops.read(squaredNorms);
+  ops.dispose([losses, squaredNorms]);
+  if (!norms.subarray(0, part.length).every(Number.isFinite)) {
+    ops.dispose(gradients);
+    return null;
+  }
+  const factors = exampleFactors(norms, plan);
+  factors.fill(0, part.length); // padding rows
+  const partialSum = ops.scope(() => ops.weightedSum(gradients, factors));
+  const values = await ops.read(partialSum);
+  ops.dispose([gradients, partialSum]);
+  return values;
+}
+
+/** Clipping factors; without privacy every example counts as it is. */
 function exampleFactors(squaredNorms: Float32Array, plan: PrivacyPlan): Float32Array {
-  if (plan.unit === 'none') return squaredNorms.map((norm) => (Number.isFinite(norm) ? 1 : 0));
+  if (plan.unit === 'none') return squaredNorms.map(() => 1);
   return clipFactors(squaredNorms, plan.clippingNorm);
 }

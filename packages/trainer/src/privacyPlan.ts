@@ -18,7 +18,10 @@ export function resolveNoiseMultiplier({ privacy, training, rounds }: RunConfig)
 }
 
 /** The mechanism of one round, as `packages/privacy` runs and accounts it. */
-export function privacyPlanOf({ config, noiseMultiplier }: Pick<RunPlan, 'config' | 'noiseMultiplier'>): PrivacyPlan {
+export function privacyPlanOf({
+  config,
+  noiseMultiplier,
+}: Pick<RunPlan, 'config' | 'noiseMultiplier'>): PrivacyPlan {
   const { training, privacy } = config;
   return {
     unit: privacy.unit,

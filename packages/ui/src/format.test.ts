@@ -8,6 +8,7 @@ import {
   formatLoss,
   formatNumber,
   formatPercent,
+  formatSentence,
 } from './format.ts';
 
 describe('formatEpsilon', () => {
@@ -56,4 +57,9 @@ test('counts, shares, losses and quantities', () => {
   expect(formatNumber(0.00001)).toBe('1e-5');
   expect(formatNumber(0)).toBe('0');
   expect(formatNumber(2)).toBe('2');
+});
+
+test('formatSentence raises the first letter only', () => {
+  expect(formatSentence('waiting for Ada')).toBe('Waiting for Ada');
+  expect(formatSentence('')).toBe('');
 });

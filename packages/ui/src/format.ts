@@ -44,6 +44,11 @@ export function formatBytes(bytes: number): string {
   return `${threeDigits.format(value)} ${units[unit]}`;
 }
 
+/** A phrase as a sentence begins: "waiting for contributors" → "Waiting for contributors". */
+export function formatSentence(phrase: string): string {
+  return phrase.charAt(0).toUpperCase() + phrase.slice(1);
+}
+
 /** A length of time: 840 → "0.8 s", 83000 → "1 min 23 s", 7500000 → "2 h 5 min". */
 export function formatDuration(durationMs: number): string {
   if (durationMs < 9950) return `${(durationMs / 1000).toFixed(1)} s`;

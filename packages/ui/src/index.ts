@@ -38,4 +38,5 @@ export {
   formatLoss,
   formatNumber,
   formatPercent,
+  formatSentence,
 } from './format.ts';

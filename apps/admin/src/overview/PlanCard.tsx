@@ -11,6 +11,7 @@ export function PlanCard({ detail }: { detail: RunDetail }) {
   const { adapter, training, rounds } = config;
   const names = text.planFacts;
   const facts: [string, string][] = [
+    [names.runId, detail.run.runId],
     [names.purpose, config.purpose === '' ? names.notGiven : config.purpose],
     [names.operator, config.operator === '' ? names.notGiven : config.operator],
     [names.model, plan.model.name],

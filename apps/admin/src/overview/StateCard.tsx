@@ -1,5 +1,5 @@
 import type { RunDetail } from '@chorale/protocol';
-import { Card, Stat, StatusChip, formatCount, useNow } from '@chorale/ui';
+import { Card, Stat, StatusChip, formatCount, formatSentence, useNow } from '@chorale/ui';
 import { STATUS_LOOKS } from '../looks.ts';
 import { messages } from '../messages.ts';
 import { phaseFraction, timeLeftMs } from '../summary.ts';
@@ -20,7 +20,7 @@ export function StateCard({ detail, receivedAt }: { detail: RunDetail; receivedA
     >
       <PhaseStrip status={state.status} fraction={phaseFraction(state, leftMs, deadlineMs)} />
       <div>
-        <p role="status">{state.reason}</p>
+        <p role="status">{formatSentence(state.reason)}</p>
         {/* Outside the live region: it changes every second. */}
         {leftMs !== null && <p className="ch-muted">{text.timeLeft(leftMs)}</p>}
       </div>

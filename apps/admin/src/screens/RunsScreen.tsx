@@ -6,6 +6,7 @@ import {
   formatCount,
   formatEpsilon,
   formatPercent,
+  formatSentence,
   useNow,
 } from '@chorale/ui';
 import { STATUS_LOOKS } from '../looks.ts';
@@ -54,7 +55,7 @@ function RunItem({ run: { detail }, now }: { run: KnownRun; now: number }) {
         <StatusChip {...STATUS_LOOKS[state.status]} word={messages.status[state.status]} />
       </div>
       <p className="ch-small ch-muted">
-        {text.model(model.name, config.adapter.rank, config.rounds.cohortSize)} ·{' '}
+        <code>{run.runId}</code> · {text.model(model.name, config.adapter.rank, config.rounds.cohortSize)} ·{' '}
         <time
           dateTime={new Date(detail.createdAt).toISOString()}
           title={new Date(detail.createdAt).toLocaleString('en')}
@@ -62,7 +63,7 @@ function RunItem({ run: { detail }, now }: { run: KnownRun; now: number }) {
           {text.created(now - detail.createdAt)}
         </time>
       </p>
-      <p>{state.reason}</p>
+      <p>{formatSentence(state.reason)}</p>
       <Progress
         label={text.progress}
         value={state.adapterVersion}

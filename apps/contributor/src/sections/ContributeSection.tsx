@@ -1,6 +1,16 @@
 import type { RunState } from '@chorale/protocol';
 import type { ContributorController, ContributorState, Participation } from '@chorale/client';
-import { Button, ConfirmButton, Meter, Notice, Progress, Shape, Stat, formatBytes } from '@chorale/ui';
+import {
+  Button,
+  ConfirmButton,
+  Meter,
+  Notice,
+  Progress,
+  Shape,
+  Stat,
+  formatBytes,
+  formatSentence,
+} from '@chorale/ui';
 import type { ShapeName } from '@chorale/ui';
 import { messages } from '../messages.ts';
 import { ContributionsTable } from './ContributionsTable.tsx';
@@ -63,7 +73,7 @@ function StateLine({ participation, accepted }: { participation: Participation; 
           <Shape name={SHAPES[participation.status]} />
           {title}
         </p>
-        <p>{reason}</p>
+        <p>{formatSentence(reason)}</p>
         {stopped !== null && (
           <p>
             {text.endLine(accepted)} {text.endHelp[stopped.because]}

@@ -56,7 +56,7 @@ export function DataSection({ rows, controller, labels, maxTokens, inUse }: Data
         />
       )}
       <div role="status" className="ch-stack">
-        {report.status === 'loading' && <Progress label={text.checking} value={report.fraction} />}
+        {report.status === 'loading' && <Progress label={report.what} value={report.fraction} />}
         {report.status === 'ready' && (
           <RowsReportView
             report={report.value}
@@ -72,11 +72,9 @@ export function DataSection({ rows, controller, labels, maxTokens, inUse }: Data
 }
 
 function DataError({ error }: { error: ClientError }) {
-  const help = text.help(error.code);
   return (
     <Notice kind="error" title={text.failedTitle} announce>
       <p>{error.message}</p>
-      {help !== null && <p>{help}</p>}
     </Notice>
   );
 }

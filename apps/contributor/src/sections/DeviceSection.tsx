@@ -1,5 +1,5 @@
 import type { BackendCandidate, DeviceReport, Loadable } from '@chorale/client';
-import { Button, DataTable, Notice, Progress, StatusChip } from '@chorale/ui';
+import { Button, DataTable, Notice, Progress, StatusChip, formatSentence } from '@chorale/ui';
 import { messages } from '../messages.ts';
 
 const text = messages.device;
@@ -25,7 +25,7 @@ export function DeviceSection({ device, onRetry }: { device: Loadable<DeviceRepo
       return (
         <>
           <p role="status">
-            <strong>{text.chosenTitle(text.shortNames[backend])}</strong> {reason}
+            <strong>{text.chosenTitle(text.shortNames[backend])}</strong> {formatSentence(reason)}
             {forced && ` ${text.forced}`}
           </p>
           <DataTable
@@ -33,7 +33,7 @@ export function DeviceSection({ device, onRetry }: { device: Loadable<DeviceRepo
             columns={[
               { header: text.way, cell: (candidate) => text.names[candidate.backend] },
               { header: text.found, cell: (candidate) => <Found candidate={candidate} chosen={backend} /> },
-              { header: text.detail, cell: (candidate) => candidate.detail },
+              { header: text.detail, cell: (candidate) => formatSentence(candidate.detail) },
             ]}
             rows={candidates}
             rowKey={(candidate) => candidate.backend}

@@ -1,6 +1,15 @@
 import type { PublicRun, RoundRecord, RunState } from '@chorale/protocol';
 import type { Loadable } from '@chorale/client';
-import { Button, Notice, Progress, Stat, StatusChip, formatCount, formatPercent } from '@chorale/ui';
+import {
+  Button,
+  Notice,
+  Progress,
+  Stat,
+  StatusChip,
+  formatCount,
+  formatPercent,
+  formatSentence,
+} from '@chorale/ui';
 import type { Tone } from '@chorale/ui';
 import { messages } from '../messages.ts';
 
@@ -54,7 +63,7 @@ export function RunSection({ run, runState, rounds, over, onRetry }: RunSectionP
           </dl>
           <div className="ch-row">
             <StatusChip tone={TONES[state.status]} word={text.status[state.status]} />
-            <span className="ch-small ch-muted">{state.reason}</span>
+            <span className="ch-small ch-muted">{formatSentence(state.reason)}</span>
           </div>
           <Progress
             label={text.progress}
@@ -71,7 +80,7 @@ export function RunSection({ run, runState, rounds, over, onRetry }: RunSectionP
           </dl>
           {over && (
             <Notice kind="info" title={text.endedTitle}>
-              <p>{text.ended(state.reason)}</p>
+              <p>{text.ended(formatSentence(state.reason))}</p>
             </Notice>
           )}
         </>

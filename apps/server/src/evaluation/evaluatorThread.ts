@@ -22,31 +22,41 @@ export function openEvaluatorThread(
   let last: Promise<unknown> = Promise.resolve();
   let disposed = false;
 
+  function startWorker(): Worker {
+    const started = new Worker(workerUrl, { workerData: job });
+    started.unref();
+    // A thread may also die between two evaluations; without a listener its 'error' would end the server.
+    const forget = (): void => {
+      if (worker === started) worker = undefined;
+    };
+    started.on('error', forget).on('exit', forget);
+    return started;
+  }
+
   function ask(parameters: Float32Array): Promise<{ accuracy: number; loss: number }> {
     if (disposed) return Promise.reject(new Error('the evaluation was closed'));
-    worker ??= new Worker(workerUrl, { workerData: job });
+    worker ??= startWorker();
     const asked = worker;
-    asked.unref();
     return new Promise((resolve, reject) => {
-      const done = (act: () => void): void => {
+      const release = (): void => {
         clearTimeout(timer);
-        asked.removeAllListeners();
-        act();
+        asked.off('message', onMessage).off('error', onError).off('exit', onExit);
       };
-      const fail = (message: string): void =>
-        done(() => {
-          if (worker === asked) worker = undefined;
-          // A late 'error' of a thread that is being ended must not end the server.
-          asked.on('error', () => {});
-          void asked.terminate();
-          reject(new Error(message));
-        });
+      const fail = (message: string): void => {
+        release();
+        if (worker === asked) worker = undefined;
+        void asked.terminate();
+        reject(new Error(message));
+      };
+      const onMessage = (answer: EvaluationAnswer): void => {
+        release();
+        if (answer.ok) resolve(answer.value);
+        else reject(new Error(answer.message));
+      };
+      const onError = (error: Error): void => fail(error.message);
+      const onExit = (exitCode: number): void => fail(`the evaluation thread ended with code ${exitCode}`);
       const timer = setTimeout(() => fail(`no result within ${timeoutMs / 1000} s`), timeoutMs);
-      asked.once('message', (answer: EvaluationAnswer) =>
-        done(() => (answer.ok ? resolve(answer.value) : reject(new Error(answer.message)))),
-      );
-      asked.once('error', (error: Error) => fail(error.message));
-      asked.once('exit', (exitCode) => fail(`the evaluation thread ended with code ${exitCode}`));
+      asked.on('message', onMessage).on('error', onError).on('exit', onExit);
       asked.postMessage(parameters);
     });
   }

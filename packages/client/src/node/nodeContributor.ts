@@ -1,3 +1,4 @@
+/// <reference path="./comlinkNodeAdapter.d.ts" />
 import { Worker } from 'node:worker_threads';
 import { wrap } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';

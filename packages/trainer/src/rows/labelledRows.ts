@@ -5,7 +5,9 @@ import { foldLabel, readTable } from './table.ts';
 /** One private text with its class index. Exists only inside the trainer. */
 export type LabelledRow = { text: string; label: number };
 
-/** Rows that are not used, by reason; numbers count from 1 without the header, at most five are kept. */
+/**
+ * Rows that are not used, by reason; numbers count from 1 without the header and blank lines, at most five are kept.
+ */
 export type SkippedRows = { reason: string; count: number; firstRows: number[] };
 
 export type RowSelection = { rows: LabelledRow[]; skipped: SkippedRows[] };
@@ -17,8 +19,12 @@ const TEXT_NAMES = ['text', 'sentence', 'review', 'content', 'message', 'utteran
 const LABEL_NAMES = ['label', 'labels', 'class', 'category', 'sentiment', 'intent', 'target'];
 
 /** Guesses which columns hold text and label; null where no name fits. */
-export function suggestColumns(table: Table, labels: readonly string[]): { text: string | null; label: string | null } {
-  const byName = (names: string[]) => table.columns.find((column) => names.includes(column.trim().toLowerCase()));
+export function suggestColumns(
+  table: Table,
+  labels: readonly string[],
+): { text: string | null; label: string | null } {
+  const byName = (names: string[]) =>
+    table.columns.find((column) => names.includes(column.trim().toLowerCase()));
   const toLabel = labelReader(labels);
   const head = table.rows.slice(0, 20);
   const byContent = table.columns.find((_, i) => head.every((row) => toLabel(row[i]!) !== null));
@@ -52,15 +58,20 @@ export function selectRows(
   for (const row of table.unreadable) skip('not as many cells as the header, or not valid JSON', row);
   const rows: LabelledRow[] = [];
   const unknown = new Set<string>();
-  table.rows.forEach((cells, i) => {
+  const unreadable = new Set(table.unreadable);
+  let number = 0;
+  for (const cells of table.rows) {
+    // Rows keep the numbers they have in the file, with the unreadable ones between them
+    do number += 1;
+    while (unreadable.has(number));
     const text = cells[textAt]!.trim();
     const label = toLabel(cells[labelAt]!);
-    if (text === '') skip('no text', i + 1);
+    if (text === '') skip('no text', number);
     else if (label === null) {
       unknown.add(cells[labelAt]!.trim());
-      skip(`label is none of: ${labels.join(', ')}`, i + 1);
+      skip(`label is none of: ${labels.join(', ')}`, number);
     } else rows.push({ text, label });
-  });
+  }
   if (rows.length === 0 && unknown.size > 0) {
     const found = [...unknown].slice(0, 5).map((label) => `"${label.slice(0, 40)}"`);
     throw new ChoraleError(

@@ -7,7 +7,7 @@ export type Table = {
   format: 'csv' | 'tsv' | 'jsonl';
   columns: string[];
   rows: string[][];
-  /** Rows that could not be read, by their number (from 1, header not counted). */
+  /** Rows that could not be read, by their number (from 1, header and blank lines not counted). */
   unreadable: number[];
 };
 
@@ -23,12 +23,20 @@ export function readTable(bytes: Uint8Array, name: string, labels: readonly stri
   checkFileSize(bytes.byteLength, name);
   const text = decodeText(bytes, name);
   if (text.trim() === '') {
-    throw new ChoraleError('DATA_EMPTY', `${name} is empty. It needs a header row and one row per text with its label.`);
+    throw new ChoraleError(
+      'DATA_EMPTY',
+      `${name} is empty. It needs a header row and one row per text with its label.`,
+    );
   }
   const firstLine = text.trimStart().split('\n', 1)[0]!;
-  const table = firstLine.startsWith('{') ? readJsonl(text, name) : readDelimited(text, name, firstLine, labels);
+  const table = firstLine.startsWith('{')
+    ? readJsonl(text, name)
+    : readDelimited(text, name, firstLine, labels);
   if (table.rows.length === 0) {
-    throw new ChoraleError('DATA_EMPTY', `${name} has a header (${table.columns.join(', ')}) but no rows under it.`);
+    throw new ChoraleError(
+      'DATA_EMPTY',
+      `${name} has a header (${table.columns.join(', ')}) but no rows under it.`,
+    );
   }
   return table;
 }
@@ -48,7 +56,10 @@ export function checkFileSize(sizeBytes: number, name: string): void {
 function decodeText(bytes: Uint8Array, name: string): string {
   const advice = 'Save it as a CSV, TSV or JSONL text file in UTF-8 and choose that file.';
   if (bytes[0] === 0x50 && bytes[1] === 0x4b) {
-    throw new ChoraleError('DATA_BINARY', `${name} is a spreadsheet or an archive, not a text file. ${advice}`);
+    throw new ChoraleError(
+      'DATA_BINARY',
+      `${name} is a spreadsheet or an archive, not a text file. ${advice}`,
+    );
   }
   if (bytes.includes(0)) throw new ChoraleError('DATA_BINARY', `${name} is not a text file. ${advice}`);
   try {
@@ -74,6 +85,14 @@ function readDelimited(text: string, name: string, firstLine: string, labels: re
   }
   const names = new Set(labels.map(foldLabel));
   const headerless = first.some((cell) => names.has(foldLabel(cell)));
+  if (parsed.errors.some(({ code }) => code === 'MissingQuotes')) {
+    // The open cell has swallowed the rest of the file: kept, it would be one huge text
+    const row = headerless ? parsed.data.length : rest.length;
+    throw new ChoraleError(
+      'DATA_UNREADABLE',
+      `${name}: a quoted cell that begins in row ${row} never ends, so that the rows after it cannot be told apart. Double that quote ("") or remove it.`,
+    );
+  }
   const columns = headerless ? first.map((_, i) => `column ${i + 1}`) : uniqueNames(first);
   const rows: string[][] = [];
   const unreadable: number[] = [];
@@ -107,7 +126,10 @@ function readJsonl(text: string, name: string): Table {
       records.push(record);
     });
   if (records.length === 0) {
-    throw new ChoraleError('DATA_UNREADABLE', `${name} looks like JSONL, but no line is a JSON object of its own.`);
+    throw new ChoraleError(
+      'DATA_UNREADABLE',
+      `${name} looks like JSONL, but no line is a JSON object of its own.`,
+    );
   }
   const cell = (value: unknown): string =>
     typeof value === 'string' ? value : value === undefined || value === null ? '' : JSON.stringify(value);

@@ -1,0 +1,139 @@
+import { mkdirSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { ensureChromium, launchChromium } from '@chorale/chromium';
+import type { BackendName } from '@chorale/protocol';
+import { ChoraleError } from '@chorale/protocol';
+import type { Browser } from 'playwright-core';
+import { contributeUntilEnd } from '../contribute.ts';
+import { backendName, parseOptions, wholeNumber } from '../options.ts';
+import { startServerProcess } from '../serverProcess.ts';
+import { downloadAdapter, watchRun } from './adminWatch.ts';
+import { prepareDemoData } from './demoData.ts';
+import { roundTableHeader, roundTableLine } from './roundTable.ts';
+import { backendOf, joinThroughPage } from './tabs.ts';
+
+export const DEMO_USAGE = `npm run demo -- [options]
+
+Starts a server on this machine, opens headless tabs on its contributor page, joins them through the page as a person
+would, and prints a line for every round.
+
+  --tabs N              number of tabs (default 3)
+  --rounds N            number of rounds (default 10)
+  --data FILE --test FILE   your own rows (CSV, TSV, JSONL): dealt out to the tabs; tested on the second file
+  --backend NAME        webgpu, webgl, wasm or cpu in every tab (default: each tab chooses)
+  --keep                go on serving after the last round
+  --port N              default: any free port
+  --dir DIR             where everything is written (default .demo/ and a time)
+  --json                also print one JSON object on the last line
+`;
+
+export async function demo(args: string[]): Promise<number> {
+  const values = parseOptions(args, {
+    tabs: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '10' },
+    data: { type: 'string' },
+    test: { type: 'string' },
+    backend: { type: 'string' },
+    keep: { type: 'boolean', default: false },
+    port: { type: 'string', default: '0' },
+    dir: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  });
+  if ((values.data === undefined) !== (values.test === undefined)) {
+    throw new ChoraleError('CONFIG_INVALID', '--data and --test go together: rows to train on, and public rows to test on');
+  }
+  const backend = values.backend === undefined ? null : backendName(values.backend);
+  const directory = resolve(values.dir ?? join('.demo', new Date().toISOString().replaceAll(':', '-').slice(0, 19)));
+  const data = prepareDemoData(join(directory, 'files'), {
+    tabs: wholeNumber('tabs', values.tabs, 1),
+    rounds: wholeNumber('rounds', values.rounds, 1),
+    own: values.data && values.test ? { data: values.data, test: values.test } : null,
+  });
+  mkdirSync(directory, { recursive: true });
+  say(`Data: ${data.description}`);
+  const chromium = await ensureChromium({ log: say });
+  const server = await startServerProcess([
+    ...['--data-dir', join(directory, 'server')],
+    ...['--config', data.configPath],
+    ...['--port', values.port],
+  ]);
+  const { addresses } = server;
+  say(`Contribute: ${addresses.contributeUrl}`);
+  say(`Admin:      ${addresses.adminUrl}\n`);
+  let browser: Browser | null = null;
+  try {
+    say(roundTableHeader());
+    const ended = watchRun(addresses, (record) => say(roundTableLine(record)));
+    if (chromium.path === null) {
+      startNodeContributors(addresses.contributeUrl, data.tabFiles, backend);
+    } else {
+      browser = await openBrowser(chromium.path, backend);
+      const url = new URL(addresses.contributeUrl);
+      if (backend) url.searchParams.set('backend', backend);
+      const joining = data.tabFiles.map((file) => joinThroughPage(browser!, url.href, file));
+      await Promise.race([Promise.all(joining), ended]);
+      if (!backend) say(`(the tabs chose: ${await backendOf(await joining[0]!)})`);
+    }
+    const detail = await ended;
+    const folder = relative('.', await downloadAdapter(addresses, directory));
+    const records = detail.rounds;
+    const first = records[0]?.testAccuracy ?? null;
+    const last = records.at(-1)?.testAccuracy ?? null;
+    say(`\nThe run ${detail.state.status}. Test accuracy: ${percent(first)} before, ${percent(last)} after.`);
+    say(`The adapter lies in ${folder} (Hugging Face PEFT layout).`);
+    if (values.keep) {
+      say(`Still serving. Look at the run: ${addresses.adminUrl}\nStop with Ctrl+C.`);
+      await browser?.close();
+      await interrupted();
+    } else {
+      say('Next: npm run demo -- --keep, then open the admin address; or npm start, and open the contributor page yourself.');
+    }
+    if (values.json) {
+      const summary = { status: detail.state.status, rounds: records, adapter: folder };
+      process.stdout.write(`${JSON.stringify(summary)}\n`);
+    }
+    return detail.state.status === 'completed' ? 0 : 1;
+  } finally {
+    await browser?.close();
+    await server.stop();
+  }
+}
+
+async function openBrowser(executablePath: string, backend: BackendName | null): Promise<Browser> {
+  // A forced webgpu must work without a GPU too; without force the tab sees what the machine has
+  const webgpu = backend === 'webgpu' ? 'swiftshader' : backend === null ? 'hardware' : 'off';
+  return await launchChromium({ webgpu, executablePath });
+}
+
+function startNodeContributors(serverUrl: string, files: string[], backend: BackendName | null): void {
+  if (backend === 'webgpu' || backend === 'webgl') {
+    throw new ChoraleError('DEVICE_UNSUPPORTED', `--backend ${backend} needs a browser, and this machine has none.`);
+  }
+  say('No browser could be found or installed: using Node contributors with the same training code instead of tabs.');
+  for (const dataPath of files) {
+    contributeUntilEnd({
+      serverUrl,
+      dataPath,
+      runId: null,
+      backend: backend ?? 'wasm',
+      columns: { text: null, label: null },
+      epsilonLimit: null,
+      onChange: () => undefined,
+    }).catch((error: unknown) => process.stderr.write(`A contributor failed: ${String(error)}\n`));
+  }
+}
+
+function interrupted(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGINT', () => resolve());
+    process.once('SIGTERM', () => resolve());
+  });
+}
+
+function percent(share: number | null): string {
+  return share === null ? 'not measured' : `${(100 * share).toFixed(1)} %`;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

@@ -1,0 +1,44 @@
+import { ChoraleError } from '@chorale/protocol';
+import { CONTRIBUTE_USAGE, contribute } from './contribute.ts';
+import { DEMO_USAGE, demo } from './demo/demo.ts';
+import { SERVE_USAGE, serve } from './serve.ts';
+
+type Command = { usage: string; run: (args: string[]) => Promise<number> };
+
+const COMMANDS: Record<string, Command> = {
+  demo: { usage: DEMO_USAGE, run: demo },
+  serve: { usage: SERVE_USAGE, run: serve },
+  contribute: { usage: CONTRIBUTE_USAGE, run: contribute },
+};
+
+const USAGE = `chorale COMMAND [options]
+
+  demo          a server and a few real tabs on this machine, start to finish
+  serve         a server that waits for contributors
+  contribute    take part in a run from this process, without a browser
+
+chorale COMMAND --help says more.
+`;
+
+async function main([name, ...args]: string[]): Promise<number> {
+  const command = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!command) {
+    const asked = name === '--help' || name === undefined;
+    (asked ? process.stdout : process.stderr).write(asked ? USAGE : `Unknown command "${name}".\n\n${USAGE}`);
+    return asked ? 0 : 2;
+  }
+  if (args.includes('--help')) {
+    process.stdout.write(command.usage);
+    return 0;
+  }
+  try {
+    return await command.run(args);
+  } catch (error) {
+    if (!(error instanceof ChoraleError)) throw error;
+    process.stderr.write(`${error.code}: ${error.message}\n`);
+    return 1;
+  }
+}
+
+// Worker threads and open sockets of a finished command must not keep the process
+process.exit(await main(process.argv.slice(2)));

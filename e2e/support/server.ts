@@ -1,0 +1,64 @@
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { RunConfigInput } from '@chorale/protocol';
+
+const SERVER_PROGRAM = fileURLToPath(import.meta.resolve('@chorale/server/main.ts'));
+
+export type Addresses = { contributeUrl: string; adminUrl: string; adminToken: string; runId: string };
+
+/** A real server process on a directory of its own; it can be killed and started again on the same port. */
+export class ServerUnderTest {
+  readonly directory = mkdtempSync(join(tmpdir(), 'chorale-e2e-'));
+  readonly dataDir = join(this.directory, 'data');
+  readonly #configPath = join(this.directory, 'run.json');
+  readonly #port: number;
+  #child: ChildProcess | null = null;
+
+  private constructor(port: number, config: RunConfigInput, testRows: string) {
+    this.#port = port;
+    writeFileSync(join(this.directory, 'test.csv'), testRows);
+    writeFileSync(this.#configPath, JSON.stringify({ ...config, evaluation: { file: 'test.csv' } }));
+  }
+
+  static async create(config: RunConfigInput, testRows: string): Promise<ServerUnderTest> {
+    return new ServerUnderTest(await freePort(), config, testRows);
+  }
+
+  async start(): Promise<Addresses> {
+    const args = ['--json', '--data-dir', this.dataDir, '--config', this.#configPath, '--port', String(this.#port)];
+    const child = spawn(process.execPath, [SERVER_PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#child = child;
+    for await (const line of createInterface({ input: child.stdout })) return JSON.parse(line) as Addresses;
+    throw new Error('The server ended before it listened; its message stands above.');
+  }
+
+  /** SIGKILL: no handler of the server runs. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await gone;
+  }
+
+  async dispose(): Promise<void> {
+    await this.kill();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer().once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}

@@ -1,0 +1,42 @@
+import { readSafetensors } from '@chorale/model';
+import { readTinyEncoder } from '@chorale/model/testing/tinyEncoder';
+import { tinyModel } from '@chorale/model/testing/tinyModel';
+import { expect, test } from 'vitest';
+import { describeAdapter, exportPeft } from './adapterFacts.ts';
+import { tinyRun } from './testing/tinyRun.ts';
+
+test('the facts of the embedded model, rank 8, seed 1', async () => {
+  const facts = await describeAdapter(
+    await readTinyEncoder(),
+    tinyRun({ adapter: { rank: 8, seed: 1, head: 'frozen' } }),
+  );
+  // The hash is that of packages/lora/src/basis.test.ts, derived independently
+  expect(facts.basisHash).toBe('20cbccd233824c82e2d2b06a2c5d688a16f04ca0e2fd2ec2765543cc1ffdd648');
+  expect(facts.parameterCount).toBe(2 * 2 * 8 * 128);
+  expect(facts.initialParameters).toEqual(new Float32Array(4096));
+});
+
+test('facts do not depend on anything but model and adapter', async () => {
+  const first = await describeAdapter(tinyModel(), tinyRun());
+  expect(await describeAdapter(tinyModel(), tinyRun({ name: 'another' }))).toEqual(first);
+  const other = await describeAdapter(tinyModel(), tinyRun({ adapter: { rank: 2, seed: 2 } }));
+  expect(other.basisHash).not.toBe(first.basisHash);
+});
+
+test('an adapter that does not fit the model is refused', async () => {
+  await expect(describeAdapter(tinyModel(), tinyRun({ adapter: { rank: 9 } }))).rejects.toThrow(/at most 8/);
+});
+
+test('the export of a run names its model and labels', async () => {
+  const config = tinyRun();
+  const { initialParameters } = await describeAdapter(tinyModel(), config);
+  const files = exportPeft(tinyModel(), config, initialParameters);
+  expect(JSON.parse(new TextDecoder().decode(files.get('adapter_config.json')))).toMatchObject({
+    base_model_name_or_path: 'tiny-encoder',
+    chorale: { labels: ['bad', 'good'], pooling: 'mean' },
+  });
+  const tensors = readSafetensors(files.get('adapter_model.safetensors')!);
+  expect(
+    tensors.get('base_model.model.bert.encoder.layer.1.attention.self.value.lora_B.weight')!.values,
+  ).toEqual(new Float32Array(16));
+});
