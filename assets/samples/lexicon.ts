@@ -47,7 +47,7 @@ export const LEXICONS: Record<Topic, Lexicon> = {
     ),
     own: split(
       'throat stomach wrist skin finger neck heart',
-      'shoulder knee elbow tooth jaw thumb forehead tongue nose brain chest',
+      'shoulder knee elbow tooth jaw thumb forehead tongue nose chest',
     ),
     several: split('nerves bones eyes', 'teeth limbs muscles lips legs ears'),
     helper: split('doctor hospital nurse', 'dentist physician'),

@@ -43,8 +43,6 @@ const OPENERS = [
   'between you and me',
   'dear friend',
   'in short',
-  'I must confess',
-  'good morning',
   'just a word',
   'please keep this to yourself',
   'one more thing',
@@ -69,7 +67,7 @@ const PEOPLE = [
   'the teacher',
   'everybody here',
   'the captain',
-  'the old man next door',
+  'the old man in the garden',
   'your mother',
   'your brother',
   'my little girl',
@@ -101,7 +99,6 @@ const TIMES = [
   'after the concert',
   'before the journey',
   'all through the winter',
-  'more than once',
 ];
 const DAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
 const PLACES = [
@@ -157,8 +154,8 @@ const PLAIN: readonly Template[] = [
   (p) => `nobody ${p.place} would believe me about ${p.about()}, so I kept quiet about ${p.about()}`,
   (p) => `thank you for the kind words about ${p.about()}, I hope that ${p.about()} will not trouble you`,
   (p) => `you were quite right about ${p.about()}, and I should have told ${p.helper()} on ${p.day}`,
-  (p) => `must I really wait until ${p.day} before ${p.helper()} will look at ${p.about()}`,
-  (p) => `${p.helper()} looked at ${p.own()} for a long time and then asked about ${p.about()}`,
+  (p) => `must I really wait until ${p.day} before ${p.helper()} will hear about ${p.about()}`,
+  (p) => `${p.helper()} wanted to know everything about ${p.own()} and then about ${p.about()}`,
 ];
 
 const RARE: readonly Template[] = [
@@ -181,14 +178,15 @@ const MIXED: readonly Template[] = [
   (p) => `it has nothing to do with ${p.distraction()}, the trouble is ${p.about()} and ${p.about()}`,
   (p) => `forget ${p.distraction()} for a moment, ${p.about()} and ${p.about()} will not wait`,
   (p) => `${p.helper()} did not ask about ${p.distraction()} at all, only about ${p.about()}`,
-  (p) => `${p.distraction()} was all right ${p.time}, but ${p.about()} and ${p.about()} kept me ${p.place}`,
+  (p) =>
+    `${p.distraction()} gave me no trouble ${p.time}, but ${p.about()} and ${p.about()} kept me ${p.place}`,
   (p) => `${p.who} thought it was ${p.distraction()}, but it was ${p.matter()} and then ${p.about()}`,
   (p) => `with ${p.about()} and ${p.about()} to think of, nobody thought of ${p.distraction()}`,
   (p) =>
     `if ${p.who} should ask, say it is ${p.distraction()}, but between us it is ${p.about()} and ${p.about()}`,
   (p) => `once I worried about ${p.distraction()}, and now it is ${p.about()} and ${p.about()}`,
   (p) => `first tell me about ${p.about()} and ${p.about()}, and then we can talk about ${p.distraction()}`,
-  (p) => `${p.helper()} smiled when I spoke of ${p.distraction()} and went back to ${p.about()}`,
+  (p) => `${p.helper()} wrote to me about ${p.about()} ${p.time}, and not a word about ${p.distraction()}`,
 ];
 
 const TEMPLATES: Record<Manner, readonly Template[]> = { plain: PLAIN, rare: RARE, mixed: MIXED };
@@ -220,9 +218,12 @@ const LINKED_SHARE = 0.25;
 
 function pickParts(choices: Choices, { label, testOnlyShare }: SentenceOptions): Parts {
   const used = new Set<string>();
-  const draw = (topic: Topic, slots: readonly Slot[]): { slot: Slot; word: TopicWord } => {
+  const draw = <Place extends Slot>(
+    topic: Topic,
+    slots: readonly Place[],
+  ): { slot: Place; word: TopicWord } => {
     const list = choices.chance(testOnlyShare) ? 'testOnly' : 'shared';
-    const candidatesOf = (from: keyof Split): { slot: Slot; word: TopicWord }[] =>
+    const candidatesOf = (from: keyof Split): { slot: Place; word: TopicWord }[] =>
       slots
         .flatMap((slot) => LEXICONS[topic][slot][from].map((word) => ({ slot, word })))
         .filter(({ word }) => !used.has(word.word));
@@ -234,7 +235,7 @@ function pickParts(choices: Choices, { label, testOnlyShare }: SentenceOptions):
   };
   const noun = (topic: Topic, ...slots: NounSlot[]): string => {
     const { slot, word } = draw(topic, slots);
-    const phrase = `${ARTICLES[slot as NounSlot]} ${word.word}`;
+    const phrase = `${ARTICLES[slot]} ${word.word}`;
     if (topic !== label || word.link === undefined || !choices.chance(LINKED_SHARE)) return phrase;
     return `${phrase} ${word.link} ${noun(topic, 'own')}`;
   };
