@@ -3,7 +3,8 @@ import { chromiumArgs, findChromium } from '@chorale/chromium';
 
 // `npm test` has made sure that there is a Chromium; run alone, `npx playwright test` wants one installed.
 const executablePath = findChromium();
-if (executablePath === null) throw new Error('No Chromium: run "npm test", which installs one, or set $CHORALE_CHROMIUM.');
+if (executablePath === null)
+  throw new Error('No Chromium: run "npm test", which installs one, or set $CHORALE_CHROMIUM.');
 
 export default defineConfig({
   testDir: './tests',

@@ -11,7 +11,11 @@ export const SMALL_RUN: RunConfigInput = {
   rounds: { count: 3, cohortSize: 3, minimumUpdates: 3, deadlineSeconds: 120 },
 };
 
-const HEALTH = ['the doctor came about the fever', 'my nurse brought the medicine', 'a cough and a bad headache'];
+const HEALTH = [
+  'the doctor came about the fever',
+  'my nurse brought the medicine',
+  'a cough and a bad headache',
+];
 const MONEY = ['the bank sent the bill', 'we paid the rent and the tax', 'my wages went into a loan'];
 
 /** A CSV of `count` short rows, half of each label. */

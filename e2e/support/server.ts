@@ -31,8 +31,18 @@ export class ServerUnderTest {
   }
 
   async start(): Promise<Addresses> {
-    const args = ['--json', '--data-dir', this.dataDir, '--config', this.#configPath, '--port', String(this.#port)];
-    const child = spawn(process.execPath, [SERVER_PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const args = [
+      '--json',
+      '--data-dir',
+      this.dataDir,
+      '--config',
+      this.#configPath,
+      '--port',
+      String(this.#port),
+    ];
+    const child = spawn(process.execPath, [SERVER_PROGRAM, ...args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     this.#child = child;
     for await (const line of createInterface({ input: child.stdout })) return JSON.parse(line) as Addresses;
     throw new Error('The server ended before it listened; its message stands above.');

@@ -14,7 +14,9 @@ const LONG_ROUNDS: RunConfigInput = {
   rounds: { count: 2, cohortSize: 3, minimumUpdates: 2, deadlineSeconds: 20 },
 };
 
-test('a tab closes in the middle of a round: the round still closes, and the run goes on', async ({ browser }) => {
+test('a tab closes in the middle of a round: the round still closes, and the run goes on', async ({
+  browser,
+}) => {
   const server = await ServerUnderTest.create(LONG_ROUNDS, csvRows(12));
   try {
     const { contributeUrl } = await server.start();

@@ -33,7 +33,10 @@ test('texts, token ids and counts of rows stay in the tab', async ({ browser }) 
         sent.push(Buffer.from(payload));
       }),
     );
-    const texts = Array.from({ length: HEALTH_ROWS + MONEY_ROWS }, (_, i) => `${CANARIES[i % 3]!} number ${i}`);
+    const texts = Array.from(
+      { length: HEALTH_ROWS + MONEY_ROWS },
+      (_, i) => `${CANARIES[i % 3]!} number ${i}`,
+    );
     const csv = ['text,label', ...texts.map((text, i) => `${text},${i < HEALTH_ROWS ? 'health' : 'money'}`)];
     await contribute(tab, new URL('?backend=wasm', contributeUrl).href, csv.join('\n'));
     const { run } = await untilRun(contributeUrl, ({ state }) => state.status === 'completed');
@@ -48,7 +51,9 @@ test('texts, token ids and counts of rows stay in the tab', async ({ browser }) 
     for (const word of CANARIES.flatMap((canary) => canary.split(' '))) {
       expect(everything.includes(word), `the word "${word}" left the tab`).toBe(false);
     }
-    const files = new Map(MODEL_FILE_NAMES.map((name) => [name, new Uint8Array(readFileSync(new URL(name, MODEL)))]));
+    const files = new Map(
+      MODEL_FILE_NAMES.map((name) => [name, new Uint8Array(readFileSync(new URL(name, MODEL)))]),
+    );
     const { tokenize } = readCheckpoint(files);
     for (const canary of CANARIES) {
       const ids = tokenize(canary).slice(1, -1);
@@ -56,12 +61,20 @@ test('texts, token ids and counts of rows stay in the tab', async ({ browser }) 
       for (let i = 0; i + 3 <= ids.length; i++) {
         const three = ids.slice(i, i + 3);
         expect(everything.includes(three.join(',')), `token ids ${three.join()} left as JSON`).toBe(false);
-        expect(everything.includes(Buffer.from(Uint32Array.from(three).buffer)), `ids ${three.join()} left`).toBe(false);
+        expect(
+          everything.includes(Buffer.from(Uint32Array.from(three).buffer)),
+          `ids ${three.join()} left`,
+        ).toBe(false);
       }
     }
     for (const count of [HEALTH_ROWS, MONEY_ROWS, HEALTH_ROWS + MONEY_ROWS]) {
-      const text = sent.filter((bytes) => bytes.length < 4096).map(String).join('\n');
-      expect(text, `the count ${count} left as text`).not.toMatch(new RegExp(`(?<![\\w.-])${count}(?![\\w.-])`));
+      const text = sent
+        .filter((bytes) => bytes.length < 4096)
+        .map(String)
+        .join('\n');
+      expect(text, `the count ${count} left as text`).not.toMatch(
+        new RegExp(`(?<![\\w.-])${count}(?![\\w.-])`),
+      );
       const int32 = Buffer.from(Uint32Array.of(count).buffer);
       const float32 = Buffer.from(Float32Array.of(count).buffer);
       expect(everything.includes(int32), `the count ${count} left as an integer`).toBe(false);

@@ -6,7 +6,9 @@ import { SMALL_RUN, csvRows, untilRun } from '../support/runs.ts';
 import { ServerUnderTest } from '../support/server.ts';
 import { contribute, openTab, statusOf } from '../support/tab.ts';
 
-test('three tabs train three rounds on WebGPU, and the aggregate is the mean of their updates', async ({ browser }) => {
+test('three tabs train three rounds on WebGPU, and the aggregate is the mean of their updates', async ({
+  browser,
+}) => {
   const server = await ServerUnderTest.create(SMALL_RUN, csvRows(12));
   try {
     const { contributeUrl } = await server.start();
@@ -49,7 +51,9 @@ test('three tabs train three rounds on WebGPU, and the aggregate is the mean of 
       expect(after).toHaveLength(plan.parameterCount);
       for (let i = 0; i < after.length; i++) {
         const mean = updates.reduce((sum, { values }) => sum + values[i]!, 0) / 3;
-        expect(Math.abs(after[i]! - before[i]! - mean)).toBeLessThanOrEqual(1e-6 * Math.max(1, Math.abs(after[i]!)));
+        expect(Math.abs(after[i]! - before[i]! - mean)).toBeLessThanOrEqual(
+          1e-6 * Math.max(1, Math.abs(after[i]!)),
+        );
       }
       // Real noise: no two tabs sent the same, and nobody sent nothing
       const norms = updates.map(({ values }) => Math.hypot(...values));

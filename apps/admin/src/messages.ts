@@ -80,7 +80,7 @@ export const messages = {
     round: (round: number, all: number) => `Round ${round} of ${all}`,
     phases: 'Phases of the round',
     present: 'present phase',
-    timeLeft: (leftMs: number) => `At the latest in ${formatDuration(leftMs)} this phase ends.`,
+    timeLeft: (leftMs: number) => `This phase ends in ${formatDuration(leftMs)} at the latest.`,
     now: 'Now',
     online: 'Online',
     available: 'Available',

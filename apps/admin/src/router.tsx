@@ -26,7 +26,7 @@ const hrefOf = (route: Route) => pathOf(route) + (import.meta.env.DEV ? location
 export type LinkProps = Omit<AnchorHTMLAttributes<HTMLAnchorElement>, 'href'> & { to: Route };
 
 /** A real link, so that it can be copied and opened in another tab; a plain click stays on the page. */
-export function Link({ to, ...rest }: LinkProps) {
+export function Link({ to, children, ...rest }: LinkProps) {
   const href = hrefOf(to);
   const follow = (event: MouseEvent) => {
     if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
@@ -35,5 +35,9 @@ export function Link({ to, ...rest }: LinkProps) {
     scrollTo(0, 0);
     for (const listener of listeners) listener();
   };
-  return <a {...rest} href={href} onClick={follow} />;
+  return (
+    <a {...rest} href={href} onClick={follow}>
+      {children}
+    </a>
+  );
 }

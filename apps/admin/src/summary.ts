@@ -28,17 +28,11 @@ export function timeLeftMs(state: RunState, receivedAt: number, now: number): nu
  * @returns null for phases that have no measure
  */
 export function phaseFraction(state: RunState, leftMs: number | null, deadlineMs: number): number | null {
-  switch (state.status) {
-    case 'recruiting':
-      return Math.min(1, state.available / state.cohortSize);
-    case 'training': {
-      const byArrivals = state.cohort === 0 ? 0 : state.received / state.cohort;
-      const byTime = leftMs === null ? 0 : 1 - leftMs / deadlineMs;
-      return Math.min(1, Math.max(0, byArrivals, byTime));
-    }
-    default:
-      return null;
-  }
+  if (state.status === 'recruiting') return Math.min(1, state.available / state.cohortSize);
+  if (state.status !== 'training') return null;
+  const byArrivals = state.cohort === 0 ? 0 : state.received / state.cohort;
+  const byTime = leftMs === null ? 0 : 1 - leftMs / deadlineMs;
+  return Math.min(1, Math.max(0, byArrivals, byTime));
 }
 
 /** The token in what somebody pasted: the whole link the server printed, or the token alone. */

@@ -37,7 +37,9 @@ export async function contribute(args: string[]): Promise<number> {
   const { participation, contributions, spentEpsilon } = state;
   if (values.json) {
     const accepted = contributions.filter(({ outcome }) => outcome === 'accepted').length;
-    process.stdout.write(`${JSON.stringify({ ended: participation, acceptedRounds: accepted, spentEpsilon })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ ended: participation, acceptedRounds: accepted, spentEpsilon })}\n`,
+    );
   }
   return participation.status === 'stopped' && participation.because === 'run-completed' ? 0 : 1;
 }
@@ -78,7 +80,10 @@ export async function contributeUntilEnd(options: NodeContribution): Promise<Con
   const text = options.columns.text ?? table.suggestedText;
   const label = options.columns.label ?? table.suggestedLabel;
   if (text === null || label === null) {
-    throw new ChoraleError('DATA_NO_SUCH_COLUMN', `Name the columns with --text and --label: ${table.columns.join(', ')}`);
+    throw new ChoraleError(
+      'DATA_NO_SUCH_COLUMN',
+      `Name the columns with --text and --label: ${table.columns.join(', ')}`,
+    );
   }
   await contributor.chooseColumns({ text, label });
   ready(contributor.getState().rows.report);
@@ -87,7 +92,11 @@ export async function contributeUntilEnd(options: NodeContribution): Promise<Con
   return await ended;
 }
 
-function ready<T>(loadable: { status: string; value?: T; error?: { code: ChoraleError['code']; message: string } }): T {
+function ready<T>(loadable: {
+  status: string;
+  value?: T;
+  error?: { code: ChoraleError['code']; message: string };
+}): T {
   if (loadable.error) throw new ChoraleError(loadable.error.code, loadable.error.message);
   return loadable.value!;
 }
@@ -135,7 +144,10 @@ function describe(participation: ContributorState['participation']): string {
 function nodeBackend(value: string): 'wasm' | 'cpu' {
   const backend = backendName(value);
   if (backend === 'wasm' || backend === 'cpu') return backend;
-  throw new ChoraleError('CONFIG_INVALID', `--backend ${backend} needs a browser; this process can use wasm or cpu`);
+  throw new ChoraleError(
+    'CONFIG_INVALID',
+    `--backend ${backend} needs a browser; this process can use wasm or cpu`,
+  );
 }
 
 function positive(value: string): number {

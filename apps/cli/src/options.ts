@@ -7,7 +7,10 @@ import { BACKENDS, ChoraleError } from '@chorale/protocol';
  * `node:util` parseArgs with the error every command gives for wrong options.
  * @throws {ChoraleError} CONFIG_INVALID
  */
-export function parseOptions<Options extends NonNullable<ParseArgsConfig['options']>>(args: string[], options: Options) {
+export function parseOptions<Options extends NonNullable<ParseArgsConfig['options']>>(
+  args: string[],
+  options: Options,
+) {
   try {
     return parseArgs({ args, options, strict: true, allowPositionals: false }).values;
   } catch (cause) {
@@ -20,7 +23,10 @@ export function parseOptions<Options extends NonNullable<ParseArgsConfig['option
 export function wholeNumber(name: string, value: string, least: number): number {
   const number = Number(value);
   if (!Number.isSafeInteger(number) || number < least) {
-    throw new ChoraleError('CONFIG_INVALID', `--${name}: expected a whole number from ${least}, got ${value}`);
+    throw new ChoraleError(
+      'CONFIG_INVALID',
+      `--${name}: expected a whole number from ${least}, got ${value}`,
+    );
   }
   return number;
 }
@@ -29,7 +35,10 @@ export function wholeNumber(name: string, value: string, least: number): number 
 export function backendName(value: string): BackendName {
   const backend = BACKENDS.find((name) => name === value);
   if (!backend) {
-    throw new ChoraleError('CONFIG_INVALID', `--backend: expected one of ${BACKENDS.join(', ')}, got ${value}`);
+    throw new ChoraleError(
+      'CONFIG_INVALID',
+      `--backend: expected one of ${BACKENDS.join(', ')}, got ${value}`,
+    );
   }
   return backend;
 }

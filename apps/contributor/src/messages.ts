@@ -214,7 +214,7 @@ export const messages = {
           return { title: END_TITLES[participation.because], reason: participation.message };
       }
     },
-    retry: (milliseconds: number) => `Trying again in ${Math.ceil(milliseconds / 1000)} s, by itself.`,
+    reconnects: 'This page connects again by itself.',
     keepOpen: 'Keep this tab open. It may be in the background.',
     round: 'Round',
     roundOf: (round: number, all: number) => `${round} of ${all}`,

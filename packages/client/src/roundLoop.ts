@@ -47,7 +47,8 @@ export class RoundLoop {
     this.#connection = new RunConnection(options.serverUrl, {
       onConnected: () => void this.#enter(),
       onDisconnected: () => this.#showDisconnected(),
-      onReplaced: () => this.#end('refused', 'This contributor connected from somewhere else; that connection goes on.'),
+      onReplaced: () =>
+        this.#end('refused', 'This contributor connected from somewhere else; that connection goes on.'),
       onRoundStart: (message, adapter) => void this.#onRoundStart(message, adapter),
       onRoundEnd: ({ round }) => {
         if (round === this.#busyRound) void options.trainer.cancelRound();

@@ -52,7 +52,7 @@ export function createTfjsOps({ storeTransposed }: { storeTransposed: boolean })
     },
 
     attention(qRows, kRows, vRows, maskBias, heads) {
-      const exampleCount = maskBias.shape[0]!;
+      const exampleCount = maskBias.shape[0];
       const q = splitHeads(qRows, exampleCount, heads); // [N, heads, T, headDim]
       const k = splitHeads(kRows, exampleCount, heads);
       const v = splitHeads(vRows, exampleCount, heads);
@@ -61,7 +61,7 @@ export function createTfjsOps({ storeTransposed }: { storeTransposed: boolean })
       return { context: mergeHeads(tf.matMul(probabilities, v)), saved: { q, k, v, probabilities } };
     },
     attentionBackward(dContextRows, { q, k, v, probabilities }) {
-      const dContext = splitHeads(dContextRows, q.shape[0]!, q.shape[1]!); // [N, heads, T, headDim]
+      const dContext = splitHeads(dContextRows, q.shape[0], q.shape[1]!); // [N, heads, T, headDim]
       const dProbabilities = tf.matMul(dContext, v, false, true); // [N, heads, T, T]
       const weighted = tf.mul(dProbabilities, probabilities);
       const dScores = tf.mul(

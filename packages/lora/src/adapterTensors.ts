@@ -1,4 +1,4 @@
-import type { Ops, Tensor, TensorTree } from '@chorale/compute';
+import type { Ops, Tensor } from '@chorale/compute';
 import type { LinearAdapter } from '@chorale/model';
 import type { AdapterLayout } from './adapterLayout.ts';
 import type { Basis } from './basis.ts';
@@ -20,7 +20,7 @@ export function uploadFrozenAdapter(
 }
 
 export function disposeFrozenAdapter(ops: Ops, frozen: FrozenAdapter): void {
-  ops.dispose(frozen as TensorTree);
+  ops.dispose(frozen);
 }
 
 /**

@@ -41,7 +41,7 @@ export function classifyBackward(
   return {
     dPooled: ops.matMulNT(dLogits, headWeight),
     // One pooled vector per example is a sequence of one token
-    headGradient: ops.perExampleOuter(pooled, dLogits, dLogits.shape[0]!),
+    headGradient: ops.perExampleOuter(pooled, dLogits, dLogits.shape[0]),
   };
 }
 

@@ -28,8 +28,13 @@ export function moduleShape(config: EncoderConfig, module: LayerModule): { inDim
       return { inDim: hiddenSize, outDim: intermediateSize };
     case 'output.dense':
       return { inDim: intermediateSize, outDim: hiddenSize };
-    default:
+    case 'attention.self.query':
+    case 'attention.self.key':
+    case 'attention.self.value':
+    case 'attention.output.dense':
       return { inDim: hiddenSize, outDim: hiddenSize };
+    default:
+      return module satisfies never;
   }
 }
 

@@ -22,31 +22,29 @@ export function parseEncoderConfig(json: unknown): EncoderConfig {
   const config = json as Record<string, unknown>;
   if (config.model_type !== 'bert') {
     throw new ModelError(
-      `config.json: model_type is ${String(config.model_type)}; this version reads "bert" only`,
+      `config.json: model_type is ${show(config.model_type)}; this version reads "bert" only`,
     );
   }
   if (config.hidden_act !== 'gelu') {
     throw new ModelError(
-      `config.json: hidden_act is ${String(config.hidden_act)}; this version computes "gelu" only`,
+      `config.json: hidden_act is ${show(config.hidden_act)}; this version computes "gelu" only`,
     );
   }
   if ((config.position_embedding_type ?? 'absolute') !== 'absolute') {
     throw new ModelError(
-      `config.json: position_embedding_type ${String(config.position_embedding_type)} is not supported`,
+      `config.json: position_embedding_type ${show(config.position_embedding_type)} is not supported`,
     );
   }
   const size = (key: string, fallback?: number): number => {
     const value = config[key] ?? fallback;
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1 || value > 1e7) {
-      throw new ModelError(`config.json: ${key} is ${String(value)}, expected a whole number from 1`);
+      throw new ModelError(`config.json: ${key} is ${show(value)}, expected a whole number from 1`);
     }
     return value;
   };
   const epsilon = config.layer_norm_eps ?? 1e-12;
   if (typeof epsilon !== 'number' || !(epsilon > 0 && epsilon < 0.1)) {
-    throw new ModelError(
-      `config.json: layer_norm_eps is ${String(epsilon)}, expected a small positive number`,
-    );
+    throw new ModelError(`config.json: layer_norm_eps is ${show(epsilon)}, expected a small positive number`);
   }
   const hiddenSize = size('hidden_size');
   const headCount = size('num_attention_heads');
@@ -64,7 +62,7 @@ export function parseEncoderConfig(json: unknown): EncoderConfig {
     padTokenId >= vocabSize
   ) {
     throw new ModelError(
-      `config.json: pad_token_id is ${String(padTokenId)}, expected a token id under vocab_size ${vocabSize}`,
+      `config.json: pad_token_id is ${show(padTokenId)}, expected a token id under vocab_size ${vocabSize}`,
     );
   }
   return {
@@ -78,4 +76,9 @@ export function parseEncoderConfig(json: unknown): EncoderConfig {
     layerNormEpsilon: epsilon,
     padTokenId,
   };
+}
+
+/** A value of the file as it stands there. */
+function show(value: unknown): string {
+  return value === undefined ? 'missing' : JSON.stringify(value);
 }

@@ -25,60 +25,29 @@ export type LineChartProps = {
 
 const HEIGHT = 220;
 
+type KnownPoint = { round: number; value: number };
+
 /** One value over rounds: a canvas, a line that reads the point under the cursor, and the same numbers as a table. */
-export function LineChart({
-  title,
-  points,
-  roundCount,
-  formatValue,
-  series = 1,
-  valueRange,
-  texts,
-}: LineChartProps) {
-  const plot = useRef<HTMLDivElement>(null);
-  const readout = useRef<HTMLSpanElement>(null);
-  const darkMode = useDarkMode();
-  const shown = points.filter((point): point is { round: number; value: number } => point.value !== null);
-  const last = shown.at(-1);
-  const signature = JSON.stringify([shown, roundCount, series, valueRange, title]);
-
-  useEffect(() => {
-    const element = plot.current;
-    if (element === null || shown.length === 0) return;
-    const write = (index: number | null | undefined) => {
-      const point = index === null || index === undefined ? last : shown[index];
-      if (readout.current !== null && point !== undefined) {
-        readout.current.textContent = `${texts.round} ${point.round}: ${formatValue(point.value)}`;
-      }
-    };
-    const chart = new uPlot(
-      chartOptions(element, { roundCount, formatValue, series, valueRange, onCursor: write }),
-      [shown.map((point) => point.round), shown.map((point) => point.value)],
-      element,
-    );
-    write(null);
-    const observer = new ResizeObserver(() => {
-      chart.setSize({ width: element.clientWidth, height: HEIGHT });
-    });
-    observer.observe(element);
-    return () => {
-      observer.disconnect();
-      chart.destroy();
-    };
-    // `signature` stands for all data; functions and texts are rebuilt on every render and would redraw for nothing.
-  }, [signature, darkMode]);
-
+export function LineChart(props: LineChartProps) {
+  const { title, points, formatValue, texts } = props;
+  const shown = points.filter((point): point is KnownPoint => point.value !== null);
+  const [hovered, setHovered] = useState<number | null>(null);
+  const read = (hovered === null ? undefined : shown[hovered]) ?? shown.at(-1);
   return (
     <figure className="ch-chart">
       <figcaption className="ch-chart-head">
         <span className="ch-chart-title">{title}</span>
-        <span ref={readout} className="ch-chart-readout" />
+        {read !== undefined && (
+          <span className="ch-chart-readout">
+            {texts.round} {read.round}: {formatValue(read.value)}
+          </span>
+        )}
       </figcaption>
       {shown.length === 0 ? (
         <div className="ch-chart-plot ch-chart-empty">{texts.empty}</div>
       ) : (
         <>
-          <div ref={plot} className="ch-chart-plot" role="img" aria-label={texts.summary} />
+          <Plot {...props} shown={shown} onHover={setHovered} />
           <details className="ch-details">
             <summary>
               {texts.showTable}
@@ -102,12 +71,61 @@ export function LineChart({
   );
 }
 
+type PlotProps = LineChartProps & { shown: readonly KnownPoint[]; onHover: (index: number | null) => void };
+
+function Plot({ shown, roundCount, series = 1, valueRange, formatValue, onHover, texts }: PlotProps) {
+  const plot = useRef<HTMLDivElement>(null);
+  const chart = useRef<uPlot | null>(null);
+  const formatter = useRef(formatValue);
+  const darkMode = useDarkMode();
+  const [low, high] = valueRange ?? [null, null];
+  // As text, because callers build new arrays and functions on every render and only other numbers need a new line.
+  const data = JSON.stringify([shown.map((point) => point.round), shown.map((point) => point.value)]);
+
+  useEffect(() => {
+    formatter.current = formatValue;
+  });
+
+  useEffect(() => {
+    const element = plot.current;
+    if (element === null) return;
+    const made = new uPlot(
+      // Canvas colours are read once, so another colour scheme needs another chart.
+      chartOptions(element, {
+        roundCount,
+        series,
+        valueRange: low === null || high === null ? null : [low, high],
+        formatValue: (value) => formatter.current(value),
+        onHover,
+      }),
+      [[], []],
+      element,
+    );
+    chart.current = made;
+    const observer = new ResizeObserver(() => {
+      made.setSize({ width: element.clientWidth, height: HEIGHT });
+    });
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      made.destroy();
+      chart.current = null;
+    };
+  }, [darkMode, roundCount, series, low, high, onHover]);
+
+  useEffect(() => {
+    chart.current?.setData(JSON.parse(data) as [number[], number[]]);
+  }, [data, darkMode, roundCount, series, low, high, onHover]);
+
+  return <div ref={plot} className="ch-chart-plot" role="img" aria-label={texts.summary} />;
+}
+
 type OptionInputs = {
   roundCount: number;
-  formatValue: (value: number) => string;
   series: 1 | 2;
-  valueRange: readonly [number, number] | undefined;
-  onCursor: (index: number | null | undefined) => void;
+  valueRange: readonly [number, number] | null;
+  formatValue: (value: number) => string;
+  onHover: (index: number | null) => void;
 };
 
 function chartOptions(element: HTMLElement, inputs: OptionInputs): uPlot.Options {
@@ -126,7 +144,7 @@ function chartOptions(element: HTMLElement, inputs: OptionInputs): uPlot.Options
     cursor: { drag: { x: false, y: false }, y: false, points: { size: 9 } },
     scales: {
       x: { time: false, range: () => [0, Math.max(1, inputs.roundCount)] },
-      y: valueRange === undefined ? {} : { range: () => [valueRange[0], valueRange[1]] },
+      y: valueRange === null ? {} : { range: () => [valueRange[0], valueRange[1]] },
     },
     axes: [
       {
@@ -147,7 +165,7 @@ function chartOptions(element: HTMLElement, inputs: OptionInputs): uPlot.Options
       },
     ],
     series: [{}, { stroke: line, width: 2, points: { show: true, size: 6, fill: line, stroke: line } }],
-    hooks: { setCursor: [(chart) => inputs.onCursor(chart.cursor.idx)] },
+    hooks: { setCursor: [(chart) => inputs.onHover(chart.cursor.idx ?? null)] },
   };
 }
 

@@ -2,7 +2,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { unzipSync } from 'fflate';
 import type { RoundRecord, RunDetail } from '@chorale/protocol';
-import { ADMIN_NAMESPACE, ChoraleError, ENDED_STATUSES, parseMessage, runDetailSchema } from '@chorale/protocol';
+import {
+  ADMIN_NAMESPACE,
+  ChoraleError,
+  ENDED_STATUSES,
+  parseMessage,
+  runDetailSchema,
+} from '@chorale/protocol';
 import { io } from 'socket.io-client';
 import type { ServerAddresses } from '../serverProcess.ts';
 
@@ -11,7 +17,10 @@ import type { ServerAddresses } from '../serverProcess.ts';
  * @param onRecord called once for each round, in order
  * @returns the run at its end
  */
-export function watchRun(addresses: ServerAddresses, onRecord: (record: RoundRecord) => void): Promise<RunDetail> {
+export function watchRun(
+  addresses: ServerAddresses,
+  onRecord: (record: RoundRecord) => void,
+): Promise<RunDetail> {
   const socket = io(new URL(ADMIN_NAMESPACE, addresses.contributeUrl).href, {
     transports: ['websocket'],
     extraHeaders: { authorization: `Bearer ${addresses.adminToken}` },
@@ -19,7 +28,8 @@ export function watchRun(addresses: ServerAddresses, onRecord: (record: RoundRec
   let shown = 0;
   return new Promise<RunDetail>((resolve, reject) => {
     socket.on('connect_error', (error) => {
-      if (!socket.active) reject(new ChoraleError('ADMIN_REQUIRED', `The server refused the admin: ${error.message}`));
+      if (!socket.active)
+        reject(new ChoraleError('ADMIN_REQUIRED', `The server refused the admin: ${error.message}`));
     });
     socket.on('run:detail', (message: unknown) => {
       const detail = parseMessage(runDetailSchema, message, 'run:detail');
@@ -43,10 +53,14 @@ function settledRecords({ rounds, run, state }: RunDetail): RoundRecord[] {
  * Downloads the global adapter in PEFT layout.
  * @returns the folder it was written to
  */
-export async function downloadAdapter({ contributeUrl, adminToken, runId }: ServerAddresses, directory: string) {
+export async function downloadAdapter(
+  { contributeUrl, adminToken, runId }: ServerAddresses,
+  directory: string,
+) {
   const url = new URL(`/api/admin/runs/${runId}/adapter.zip`, contributeUrl);
   const response = await fetch(url, { headers: { authorization: `Bearer ${adminToken}` } });
-  if (!response.ok) throw new ChoraleError('INTERNAL', `The adapter could not be downloaded: ${response.status}`);
+  if (!response.ok)
+    throw new ChoraleError('INTERNAL', `The adapter could not be downloaded: ${response.status}`);
   const folder = join(directory, 'adapter');
   mkdirSync(folder, { recursive: true });
   for (const [name, bytes] of Object.entries(unzipSync(new Uint8Array(await response.arrayBuffer())))) {

@@ -40,10 +40,15 @@ export async function demo(args: string[]): Promise<number> {
     json: { type: 'boolean', default: false },
   });
   if ((values.data === undefined) !== (values.test === undefined)) {
-    throw new ChoraleError('CONFIG_INVALID', '--data and --test go together: rows to train on, and public rows to test on');
+    throw new ChoraleError(
+      'CONFIG_INVALID',
+      '--data and --test go together: rows to train on, and public rows to test on',
+    );
   }
   const backend = values.backend === undefined ? null : backendName(values.backend);
-  const directory = resolve(values.dir ?? join('.demo', new Date().toISOString().replaceAll(':', '-').slice(0, 19)));
+  const directory = resolve(
+    values.dir ?? join('.demo', new Date().toISOString().replaceAll(':', '-').slice(0, 19)),
+  );
   const data = prepareDemoData(join(directory, 'files'), {
     tabs: wholeNumber('tabs', values.tabs, 1),
     rounds: wholeNumber('rounds', values.rounds, 1),
@@ -86,7 +91,9 @@ export async function demo(args: string[]): Promise<number> {
       await browser?.close();
       await interrupted();
     } else {
-      say('Next: npm run demo -- --keep, then open the admin address; or npm start, and open the contributor page yourself.');
+      say(
+        'Next: npm run demo -- --keep, then open the admin address; or npm start, and open the contributor page yourself.',
+      );
     }
     if (values.json) {
       const summary = { status: detail.state.status, rounds: records, adapter: folder };
@@ -107,9 +114,14 @@ async function openBrowser(executablePath: string, backend: BackendName | null):
 
 function startNodeContributors(serverUrl: string, files: string[], backend: BackendName | null): void {
   if (backend === 'webgpu' || backend === 'webgl') {
-    throw new ChoraleError('DEVICE_UNSUPPORTED', `--backend ${backend} needs a browser, and this machine has none.`);
+    throw new ChoraleError(
+      'DEVICE_UNSUPPORTED',
+      `--backend ${backend} needs a browser, and this machine has none.`,
+    );
   }
-  say('No browser could be found or installed: using Node contributors with the same training code instead of tabs.');
+  say(
+    'No browser could be found or installed: using Node contributors with the same training code instead of tabs.',
+  );
   for (const dataPath of files) {
     contributeUntilEnd({
       serverUrl,

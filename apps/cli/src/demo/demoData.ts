@@ -24,7 +24,9 @@ export function prepareDemoData(
 ): DemoData {
   mkdirSync(directory, { recursive: true });
   const template = JSON.parse(readFileSync(DEMO_CONFIG, 'utf8')) as RunConfig;
-  const testFile = own ? readFile(own.test) : { name: 'test.csv', bytes: new Uint8Array(readFileSync(SAMPLE_TEST)) };
+  const testFile = own
+    ? readFile(own.test)
+    : { name: 'test.csv', bytes: new Uint8Array(readFileSync(SAMPLE_TEST)) };
   const sources = own
     ? [readFile(own.data)]
     : SAMPLES.map((url) => ({ name: basename(url.pathname), bytes: new Uint8Array(readFileSync(url)) }));
@@ -36,9 +38,14 @@ export function prepareDemoData(
   const config = {
     ...template,
     name: own ? basename(own.data, extname(own.data)) : template.name,
-    purpose: own ? `Classify the texts of ${basename(own.data)}: ${labels.slice(0, 8).join(', ')}.` : template.purpose,
+    purpose: own
+      ? `Classify the texts of ${basename(own.data)}: ${labels.slice(0, 8).join(', ')}.`
+      : template.purpose,
     task: { ...template.task, labels },
-    training: { ...template.training, samplingRate: Number(Math.min(1, expectedBatchSize / smallest).toFixed(4)) },
+    training: {
+      ...template.training,
+      samplingRate: Number(Math.min(1, expectedBatchSize / smallest).toFixed(4)),
+    },
     rounds: { ...template.rounds, count: rounds, cohortSize: tabs, minimumUpdates: Math.max(1, tabs - 1) },
     evaluation: { file: testFile.name },
   };
@@ -65,7 +72,11 @@ function readFile(path: string): NamedBytes {
   try {
     return { name: basename(path), bytes: new Uint8Array(readFileSync(path)) };
   } catch (cause) {
-    throw new ChoraleError('DATA_UNREADABLE', `${path} cannot be read. Name an existing CSV, TSV or JSONL file.`, { cause });
+    throw new ChoraleError(
+      'DATA_UNREADABLE',
+      `${path} cannot be read. Name an existing CSV, TSV or JSONL file.`,
+      { cause },
+    );
   }
 }
 
@@ -95,7 +106,8 @@ function textAndLabel(table: Table, labels: readonly string[]): Row[] {
 }
 
 function deal(rows: Row[], tabs: number): Row[][] {
-  if (rows.length < tabs) throw new ChoraleError('DATA_TOO_FEW_ROWS', `${rows.length} rows cannot be dealt to ${tabs} tabs.`);
+  if (rows.length < tabs)
+    throw new ChoraleError('DATA_TOO_FEW_ROWS', `${rows.length} rows cannot be dealt to ${tabs} tabs.`);
   return Array.from({ length: tabs }, (_, tab) => rows.filter((_, i) => i % tabs === tab));
 }
 

@@ -6,7 +6,9 @@ export async function joinThroughPage(browser: Browser, contributeUrl: string, f
   // Its own profile, as another person's browser would have
   const context = await browser.newContext();
   const page = await context.newPage();
-  page.on('pageerror', (error) => process.stderr.write(`${basename(file)}: the page failed: ${error.message}\n`));
+  page.on('pageerror', (error) =>
+    process.stderr.write(`${basename(file)}: the page failed: ${error.message}\n`),
+  );
   await page.goto(contributeUrl);
   await page.getByLabel('Choose a file').setInputFiles(file);
   await page.getByRole('button', { name: 'Use these rows' }).click();

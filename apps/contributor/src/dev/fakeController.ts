@@ -111,15 +111,9 @@ export function createFakeController(wanted: string | null): ContributorControll
       set({ rounds: [...state.rounds, fakeRecord(round, agreed)] });
       runStateNow({ adapterVersion: round });
       if (round === 4) {
-        for (let left = 3; left > 0; left--) {
-          participate({
-            status: 'disconnected',
-            reason: 'The connection to the server is down.',
-            retryInMs: left * 1000,
-          });
-          await pause(700);
-          if (mine !== generation) return;
-        }
+        participate({ status: 'disconnected', reason: 'The connection to the server is down.' });
+        await pause(2000);
+        if (mine !== generation) return;
       }
     }
     runStateNow({ status: 'completed', reason: 'All 12 rounds are done.' });

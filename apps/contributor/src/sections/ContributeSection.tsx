@@ -80,9 +80,7 @@ function StateLine({ participation, accepted }: { participation: Participation; 
           </p>
         )}
       </div>
-      {participation.status === 'disconnected' && participation.retryInMs !== null && (
-        <p className="ch-muted">{text.retry(participation.retryInMs)}</p>
-      )}
+      {participation.status === 'disconnected' && <p className="ch-muted">{text.reconnects}</p>}
       {stopped === null && participation.status !== 'disconnected' && (
         <p className="ch-small ch-muted">{text.keepOpen}</p>
       )}

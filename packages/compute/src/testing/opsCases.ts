@@ -309,7 +309,9 @@ const perExampleCases: OpsCase[] = [
     expected: () => {
       const parts = Array.from({ length: count }, (_, i) => randomValues(2 * (i + 1), 30 + i));
       const row = (n: number) =>
-        parts.flatMap((part) => [...part.subarray((n * part.length) / 2).slice(0, part.length / 2)]);
+        parts.flatMap((part) =>
+          Array.from(part.subarray((n * part.length) / 2, ((n + 1) * part.length) / 2)),
+        );
       return { packed: { values: [...row(0), ...row(1)], shape: [2, (count * (count + 1)) / 2] } };
     },
   })),

@@ -1,6 +1,7 @@
 import { ChoraleError } from '@chorale/protocol';
 import type { Table } from './table.ts';
-import { foldLabel, readTable } from './table.ts';
+import { labelReader } from './labelReader.ts';
+import { readTable } from './table.ts';
 
 /** One private text with its class index. Exists only inside the trainer. */
 export type LabelledRow = { text: string; label: number };
@@ -120,19 +121,6 @@ function columnIndex(table: Table, column: string): number {
     );
   }
   return index;
-}
-
-function labelReader(labels: readonly string[]): (cell: string) => number | null {
-  const byName = new Map(labels.map((label, i) => [foldLabel(label), i]));
-  const namesAreNumbers = labels.some((label) => /^\d+$/.test(label));
-  return (cell) => {
-    const named = byName.get(foldLabel(cell));
-    if (named !== undefined) return named;
-    const folded = cell.trim();
-    if (namesAreNumbers || !/^\d+$/.test(folded)) return null;
-    const index = Number(folded);
-    return index < labels.length ? index : null;
-  };
 }
 
 function averageLength(table: Table, column: string): number {

@@ -9,7 +9,7 @@ const read = (text: string): Table => readTable(bytesOf(text), 'mine.csv', LABEL
 
 describe('files that cannot be used', () => {
   const spreadsheet = Uint8Array.of(0x50, 0x4b, 0x03, 0x04, 0x14);
-  const utf16 = Uint8Array.from([...`text,label`].flatMap((character) => [character.charCodeAt(0), 0]));
+  const utf16 = Uint8Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? 'text,label'.charCodeAt(i / 2) : 0));
   const latin1 = Uint8Array.from('text,label\ncaf\u00e9,positive\n', (character) => character.charCodeAt(0));
   test.each<[string, Uint8Array, string, RegExp]>([
     ['nothing', new Uint8Array(), 'DATA_EMPTY', /mine\.csv is empty\. It needs a header row/],
@@ -121,6 +121,15 @@ describe('TSV', () => {
 });
 
 describe('pasted text without a header', () => {
+  test('a first row whose label is an index is a row, not a header', () => {
+    const table = readTable(new TextEncoder().encode('a fine film\t1\na dull one\t0\n'), 'pasted', [
+      'bad',
+      'good',
+    ]);
+    expect(table.columns).toEqual(['column 1', 'column 2']);
+    expect(table.rows).toHaveLength(2);
+  });
+
   test.each(['\t', ','])(
     'columns are named by number when the first row holds a label (separator %j)',
     (separator) => {

@@ -1,5 +1,6 @@
 import Papa from 'papaparse';
 import { ChoraleError } from '@chorale/protocol';
+import { labelReader } from './labelReader.ts';
 
 /** Rows as they stand in a file, before columns are chosen. Every row is as long as `columns`. */
 export type Table = {
@@ -83,8 +84,8 @@ function readDelimited(text: string, name: string, firstLine: string, labels: re
       `${name} has one column only. Expected CSV, TSV or JSONL with a column for the text and one for the label.`,
     );
   }
-  const names = new Set(labels.map(foldLabel));
-  const headerless = first.some((cell) => names.has(foldLabel(cell)));
+  const toLabel = labelReader(labels);
+  const headerless = first.some((cell) => toLabel(cell) !== null);
   if (parsed.errors.some(({ code }) => code === 'MissingQuotes')) {
     // The open cell has swallowed the rest of the file: kept, it would be one huge text
     const row = headerless ? parsed.data.length : rest.length;
@@ -156,9 +157,4 @@ function uniqueNames(header: string[]): string[] {
     seen.add(unique);
     return unique;
   });
-}
-
-/** Labels compare without regard to case and surrounding space. */
-export function foldLabel(label: string): string {
-  return label.trim().toLowerCase();
 }
