@@ -166,7 +166,7 @@ export const messages = {
       steps: 'Noised steps, all rounds',
       stepsText: (steps: number, rounds: number) => `${steps} × ${rounds} = ${formatCount(steps * rounds)}`,
       accountant: 'Accountant',
-      accountantText: 'privacy loss distributions (PLD), rounded up',
+      accountantText: 'Rényi DP (RDP), an upper bound, rounded up',
     },
 
     contributors: 'Contributors',

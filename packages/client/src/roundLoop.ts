@@ -4,7 +4,7 @@ import { reportEpsilon, roundEvent, spentEpsilonAfter } from '@chorale/privacy';
 import type { PublicRun, RoundStartMessage, RunState } from '@chorale/protocol';
 import { ENDED_STATUSES, PROTOCOL_VERSION, encodedBytes, wireError } from '@chorale/protocol';
 import type { Ledger, LedgerEntry } from './ledger.ts';
-import { RunConnection } from './runConnection.ts';
+import { RunConnection, fetchRun } from './runConnection.ts';
 import type { Contribution, StopReason } from './state.ts';
 import type { StateStore } from './stateStore.ts';
 import { clientError } from './stateStore.ts';
@@ -115,6 +115,7 @@ export class RoundLoop {
       await ledger.saveIdentity({ contributorId: joined.contributorId, token: joined.token });
       this.#joined = true;
       this.#onRunState(joined.state);
+      void this.#refreshRecords();
       if (this.#paused) this.#tellAvailability();
       for (const entry of this.#entries.values()) {
         if (entry.outcome === 'pending' && entry.round !== this.#busyRound) await this.#deliver(entry);
@@ -122,6 +123,13 @@ export class RoundLoop {
     } catch (error) {
       await this.#onJoinError(error);
     }
+  }
+
+  /** Records that were made while this contributor was away. */
+  async #refreshRecords(): Promise<void> {
+    const { serverUrl, run, store } = this.#options;
+    const fresh = await fetchRun(serverUrl, run.runId).catch(() => null);
+    if (fresh && fresh.rounds.length >= store.state.rounds.length) store.set({ rounds: fresh.rounds });
   }
 
   async #onJoinError(error: unknown): Promise<void> {
@@ -278,8 +286,8 @@ export class RoundLoop {
   #showContribution(round: number, outcome: Contribution['outcome']): void {
     const { store, plan, run } = this.#options;
     const earlier = [...this.#entries.keys()].filter((other) => other < round).length;
-    const counts = outcome !== 'computing' && outcome !== 'abandoned';
-    const spent = spentEpsilonAfter(plan, earlier + (counts ? 1 : 0));
+    // What a round given up half way computed never left: it costs nothing
+    const spent = spentEpsilonAfter(plan, earlier + (outcome === 'abandoned' ? 0 : 1));
     store.setContribution(round, {
       outcome,
       spentEpsilon: plan.unit === 'none' ? null : reportEpsilon(spent),

@@ -58,9 +58,9 @@ export async function demo(args: string[]): Promise<number> {
   say(`Data: ${data.description}`);
   const chromium = await ensureChromium({ log: say });
   const server = await startServerProcess([
-    ...['--data-dir', join(directory, 'server')],
-    ...['--config', data.configPath],
-    ...['--port', values.port],
+    `--data-dir=${join(directory, 'server')}`,
+    `--config=${data.configPath}`,
+    `--port=${values.port}`,
   ]);
   const { addresses } = server;
   say(`Contribute: ${addresses.contributeUrl}`);
