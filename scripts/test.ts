@@ -58,7 +58,8 @@ async function main(names: string[]): Promise<number> {
       console.log(`  ${name.padEnd(10)} ${seconds.toFixed(1).padStart(7)} s   ${summaryLine(counts)}`);
     }
     const total = sum(results.map((result) => result.counts));
-    console.log(summaryLine(total));
+    if (total.skipped > 0) console.log(`  ${total.skipped} skipped: they say above what they miss`);
+    console.log(summaryLine({ ...total, skipped: 0 }));
     return total.failed === 0 ? 0 : 1;
   } finally {
     rmSync(reports, { recursive: true, force: true });

@@ -1,5 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { webCryptoNoise, webCryptoRandom, spentEpsilonAfter, reportEpsilon } from '@chorale/privacy';
 import type { RunConfig, RunConfigInput } from '@chorale/protocol';
@@ -49,7 +50,10 @@ const report = {
   results,
 };
 process.stdout.write(`${JSON.stringify(report)}\n`);
-if (values.out) writeFileSync(values.out, `${JSON.stringify(report, null, 2)}\n`);
+if (values.out) {
+  mkdirSync(dirname(values.out), { recursive: true });
+  writeFileSync(values.out, `${JSON.stringify(report, null, 2)}\n`);
+}
 
 /** Replaces whole settings inside the named sections; `privacy` is replaced as a whole, being a union. */
 function withVariant(config: RunConfigInput, variant: Record<string, object>): unknown {

@@ -12,7 +12,8 @@ export type AdminAccess = {
   allows(request: { session?: string | undefined; authorization?: string | undefined }): boolean;
 };
 
-/** @param token the token that is valid from now on; only its hash is kept, and earlier ones end */
+/** @param token the token that is valid from now on; only its hash is kept, and earlier tokens end; browsers that
+ * signed in before stay signed in until their session ends */
 export function openAdminAccess(store: Store, token: string): AdminAccess {
   store.setAdminTokenHash(hashToken(token));
   const isToken = (candidate: string): boolean => {

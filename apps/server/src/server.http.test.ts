@@ -221,15 +221,13 @@ describe('pages and files', () => {
     const { run } = await getRun(server);
     expect(run.plan.model.files.map(({ name }) => name)).toEqual(['config.json', 'weights.bin']);
     for (const file of run.plan.model.files) {
-      for (const path of [file.path, `/models/${run.runId}/${file.name}`]) {
-        const response = await fetch(base + path);
-        expect(response.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
-        expect(response.headers.get('cross-origin-resource-policy')).toBe('same-origin');
-        const bytes = new Uint8Array(await response.arrayBuffer());
-        expect(bytes.byteLength).toBe(file.sizeBytes);
-        const { sha256Hex } = await import('@chorale/protocol');
-        expect(await sha256Hex(bytes)).toBe(file.sha256);
-      }
+      const response = await fetch(base + file.path);
+      expect(response.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
+      expect(response.headers.get('cross-origin-resource-policy')).toBe('same-origin');
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      expect(bytes.byteLength).toBe(file.sizeBytes);
+      const { sha256Hex } = await import('@chorale/protocol');
+      expect(await sha256Hex(bytes)).toBe(file.sha256);
     }
     const raw = run.plan.model.files[0]!.path.replace('config.json', '..%2F..%2Frun.json');
     expect((await fetch(base + raw)).status).toBe(404);

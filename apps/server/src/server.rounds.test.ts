@@ -264,7 +264,9 @@ it('goes on when an evaluation fails, and says so', async () => {
   await b!.send(1, U2);
   await a!.round(2);
   const { state, rounds } = await getRun(server);
-  expect(state.reason).toBe('waiting for updates: 0 of 2; the evaluation of round 1 failed: no backend');
+  expect(state.reason).toBe(
+    'waiting for updates: 0 of 2; the evaluation of round 1 failed: an unexpected error; the server log has it',
+  );
   expect(rounds[1]).toMatchObject({ testAccuracy: null, testLoss: null, received: 2 });
   expect(calls).toBe(2);
   expect(site.problems).toHaveLength(2);

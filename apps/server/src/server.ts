@@ -107,8 +107,13 @@ async function serve(
       if (broadcast === undefined) {
         const host = registry.get(changedId);
         broadcast = throttle(() => {
-          sendRunState(contribute, host);
-          sendRunDetail(admin, registry, host);
+          try {
+            sendRunState(contribute, host);
+            sendRunDetail(admin, registry, host);
+          } catch (error) {
+            // Nobody waits for it, and the next change sends everything again
+            log('error', `run ${changedId}: its state could not be sent`, error);
+          }
         }, BROADCAST_INTERVAL_MS);
         broadcasts.set(changedId, broadcast);
       }

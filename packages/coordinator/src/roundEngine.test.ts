@@ -230,6 +230,8 @@ describe('an open round', () => {
     run.deliver('a', 'b');
     expect(cohortView(run.state, run.nowMs)).toContainEqual({ contributorId: 'c', state: 'disconnected' });
     expect(nextTimeoutMs(run.state, run.rules, run.nowMs)).toBe(run.nowMs + 10_000);
+    // A time that passes between a step and the setting of its timer must not get lost
+    expect(nextTimeoutMs(run.state, run.rules, run.nowMs + 9_999)).toBe(run.nowMs + 10_000);
     run.wait(9_999);
     expect(run.status).toBe('training');
     expect(run.wait(1)).toEqual([{ type: 'aggregate' }]);

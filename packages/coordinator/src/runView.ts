@@ -53,8 +53,12 @@ export function cohortView(state: EngineState, nowMs: number): MemberView[] {
   }
 }
 
-/** When the engine wants its next `tick`, in milliseconds of the injected clock; null when only an event can go on. */
-export function nextTimeoutMs(state: EngineState, rules: RoundRules, nowMs: number): number | null {
+/**
+ * When the engine wants its next `tick`, in milliseconds of the injected clock; null when only an event can go on.
+ * @param steppedAtMs the `nowMs` of the last step, not the present time: a deadline between the two has not been seen by
+ *   any step, and the tick for it must still come
+ */
+export function nextTimeoutMs(state: EngineState, rules: RoundRules, steppedAtMs: number): number | null {
   const { phase } = state.durable;
   const times: number[] = [];
   if (phase.status === 'recruiting') times.push(phase.notBeforeMs, phase.sinceMs + rules.deadlineMs);
@@ -63,7 +67,7 @@ export function nextTimeoutMs(state: EngineState, rules: RoundRules, nowMs: numb
     times.push(open.deadlineMs);
     for (const presence of state.presence.values()) if (!presence.online) times.push(presence.goneAtMs);
   }
-  const pending = times.filter((timeMs) => timeMs > nowMs);
+  const pending = times.filter((timeMs) => timeMs > steppedAtMs);
   return pending.length === 0 ? null : Math.min(...pending);
 }
 

@@ -36,7 +36,10 @@ export const ERROR_CODES = {
   // Updates
   UPDATE_MALFORMED: { retryable: false, meaning: 'the bytes are not an update of this run' },
   UPDATE_SIZE: { retryable: false, meaning: 'the update has another number of parameters' },
-  UPDATE_NOT_FINITE: { retryable: false, meaning: 'the update holds NaN or infinity' },
+  UPDATE_NOT_FINITE: {
+    retryable: false,
+    meaning: 'the update holds NaN, infinity or an absurdly large value',
+  },
   UPDATE_WRONG_ROUND: { retryable: false, meaning: 'the update is for a round that is not open' },
   UPDATE_NOT_IN_COHORT: { retryable: false, meaning: 'the contributor is not in the cohort of this round' },
   UPDATE_CONFLICT: { retryable: false, meaning: 'another update of this contributor is stored already' },

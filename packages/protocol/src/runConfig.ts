@@ -64,7 +64,7 @@ const privacySchema = z.discriminatedUnion('unit', [
 
 const roundsSchema = z
   .strictObject({
-    count,
+    count: z.int().min(1).max(100_000),
     cohortSize: count,
     minimumUpdates: count,
     deadlineSeconds: z.number().min(1).max(86_400).default(120),
@@ -76,7 +76,7 @@ const roundsSchema = z
 
 /**
  * One run, as a file holds it (design, section 4). Unknown keys are errors. After `parseRunConfig` it is frozen and
- * never changes; `resolveRun` turns it into what contributors agree to.
+ * never changes; with the noise, the model's hashes and the basis hash it becomes the `RunPlan` contributors agree to.
  */
 export const runConfigSchema = z.strictObject({
   name: z.string().trim().min(1).max(80),

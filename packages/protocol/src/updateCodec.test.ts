@@ -8,7 +8,7 @@ import { decodeAdapter, decodeUpdate, encodeAdapter, encodedBytes, encodeUpdate 
 import type { Binding } from './updateCodec.ts';
 
 const binding: Binding = { planHash: '0a'.repeat(32), basisHash: 'f0'.repeat(32), parameterCount: 4 };
-const values = Float32Array.of(1.5, -0, 3.4e38, 1e-45);
+const values = Float32Array.of(1.5, -0, -1e6, 1e-45);
 
 /** A marked update holding exactly these values: one step of size 1 in a run without noise. */
 function privatized(change: Float32Array): Privatized<Float32Array> {
@@ -166,4 +166,12 @@ describe('refusals', () => {
 test('only what went through the mechanism can be encoded', () => {
   expectTypeOf<Float32Array>().not.toExtend<Parameters<typeof encodeUpdate>[0]>();
   expectTypeOf<{ values: Float32Array }>().not.toExtend<Parameters<typeof encodeUpdate>[0]>();
+});
+
+test('a value no honest update has is refused, at the limit it is not', () => {
+  const at = (value: number) => encodeUpdate(privatized(Float32Array.of(0, value, 0, 0)), 1, binding);
+  expect(decodeUpdate(at(1e6), binding).values[1]).toBe(1e6);
+  expect(() => decodeUpdate(at(1.001e6), binding)).toThrow(
+    expect.objectContaining({ code: 'UPDATE_NOT_FINITE' }),
+  );
 });

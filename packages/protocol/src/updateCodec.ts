@@ -22,6 +22,11 @@ const ENCODING_F32 = 0;
 const MAGIC = { update: 0x55524843, adapter: 0x41524843 } as const; // "CHRU", "CHRA" read little-endian
 type Kind = keyof typeof MAGIC;
 
+/**
+ * Larger values no honest update has; a few of them would drive the adapter out of float32 and end the run for everybody.
+ */
+const LARGEST_UPDATE_VALUE = 1e6;
+
 /** What an update or adapter is bound to. */
 export type Binding = { planHash: string; basisHash: string; parameterCount: number };
 
@@ -42,7 +47,8 @@ export function encodeUpdate(update: Privatized<Float32Array>, round: number, bi
 /**
  * Reads an update and checks all that can be checked without the round's state.
  * @returns round and values; the values are a copy, aligned, shape [parameterCount]
- * @throws {ChoraleError} UPDATE_MALFORMED (not an update, another plan or basis), UPDATE_SIZE, UPDATE_NOT_FINITE
+ * @throws {ChoraleError} UPDATE_MALFORMED (not an update, another plan or basis), UPDATE_SIZE, UPDATE_NOT_FINITE (also for
+ *   values beyond ±1e6)
  */
 export function decodeUpdate(bytes: Uint8Array, binding: Binding): { round: number; values: Float32Array } {
   const { version, values } = decode('update', bytes, binding);
@@ -110,10 +116,12 @@ function decode(kind: Kind, bytes: Uint8Array, binding: Binding): { version: num
     );
   }
   const values = new Float32Array(count);
+  const largest = kind === 'update' ? LARGEST_UPDATE_VALUE : Number.MAX_VALUE;
   for (let i = 0; i < count; i++) {
     const value = view.getFloat32(HEADER_BYTES + 4 * i, true);
-    if (!Number.isFinite(value)) {
-      throw new ChoraleError('UPDATE_NOT_FINITE', `expected finite values, got ${value} at ${i}`);
+    if (!(Math.abs(value) <= largest)) {
+      const expected = kind === 'update' ? `values from -${largest} to ${largest}` : 'finite values';
+      throw new ChoraleError('UPDATE_NOT_FINITE', `expected ${expected}, got ${value} at ${i}`);
     }
     values[i] = value;
   }

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { ensureChromium, launchChromium } from '@chorale/chromium';
@@ -68,14 +69,19 @@ export async function demo(args: string[]): Promise<number> {
   let browser: Browser | null = null;
   try {
     say(roundTableHeader());
-    const ended = watchRun(addresses, (record) => say(roundTableLine(record)));
+    const watched = watchRun(addresses, (record) => say(roundTableLine(record)));
+    const failure = failureOf(server.child, {
+      contributors: data.tabFiles.length,
+      updates: data.minimumUpdates,
+    });
+    const ended = Promise.race([watched, failure.promise]);
     if (chromium.path === null) {
-      startNodeContributors(addresses.contributeUrl, data.tabFiles, backend);
+      startNodeContributors(addresses.contributeUrl, data.tabFiles, backend, failure.lose);
     } else {
       browser = await openBrowser(chromium.path, backend);
       const url = new URL(addresses.contributeUrl);
       if (backend) url.searchParams.set('backend', backend);
-      const joining = data.tabFiles.map((file) => joinThroughPage(browser!, url.href, file));
+      const joining = data.tabFiles.map((file) => joinThroughPage(browser!, url.href, file, failure.lose));
       await Promise.race([Promise.all(joining), ended]);
       if (!backend) say(`(the tabs chose: ${await backendOf(await joining[0]!)})`);
     }
@@ -112,7 +118,36 @@ async function openBrowser(executablePath: string, backend: BackendName | null):
   return await launchChromium({ webgpu, executablePath });
 }
 
-function startNodeContributors(serverUrl: string, files: string[], backend: BackendName | null): void {
+/**
+ * What makes a demo impossible: the server is gone, or fewer contributors are left than a round needs.
+ * @returns a promise that rejects then, and the way to report a contributor as lost
+ */
+function failureOf(server: ChildProcess, needed: { contributors: number; updates: number }) {
+  const { promise, reject } = Promise.withResolvers<never>();
+  // Its rejection counts only where it is awaited
+  promise.catch(() => undefined);
+  server.once('exit', (code) =>
+    reject(new ChoraleError('INTERNAL', `The server ended (${code}); see above.`)),
+  );
+  let left = needed.contributors;
+  const lose = (why: string) => {
+    left -= 1;
+    say(`A contributor was lost: ${why}`);
+    if (left < needed.updates) {
+      reject(
+        new ChoraleError('INTERNAL', `${left} contributors are left, and a round needs ${needed.updates}.`),
+      );
+    }
+  };
+  return { promise, lose };
+}
+
+function startNodeContributors(
+  serverUrl: string,
+  files: string[],
+  backend: BackendName | null,
+  lose: (why: string) => void,
+): void {
   if (backend === 'webgpu' || backend === 'webgl') {
     throw new ChoraleError(
       'DEVICE_UNSUPPORTED',
@@ -131,7 +166,13 @@ function startNodeContributors(serverUrl: string, files: string[], backend: Back
       columns: { text: null, label: null },
       epsilonLimit: null,
       onChange: () => undefined,
-    }).catch((error: unknown) => process.stderr.write(`A contributor failed: ${String(error)}\n`));
+    }).then(
+      ({ participation }) => {
+        const { status } = participation;
+        if (status === 'stopped' && participation.because !== 'run-completed') lose(participation.message);
+      },
+      (error: unknown) => lose(error instanceof Error ? error.message : String(error)),
+    );
   }
 }
 

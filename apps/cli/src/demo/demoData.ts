@@ -6,7 +6,13 @@ import type { Table } from '@chorale/trainer';
 import { parseLabelledRows, readTable, suggestColumns } from '@chorale/trainer';
 
 /** What a demo runs on: a config file and one data file for each tab. */
-export type DemoData = { configPath: string; tabFiles: string[]; description: string };
+export type DemoData = {
+  configPath: string;
+  tabFiles: string[];
+  /** Updates a round needs at least. */
+  minimumUpdates: number;
+  description: string;
+};
 
 const REPOSITORY = new URL('../../../../', import.meta.url);
 const DEMO_CONFIG = new URL('assets/runs/demo.json', REPOSITORY);
@@ -35,6 +41,7 @@ export function prepareDemoData(
   const dealt = tables.length === tabs ? tables : deal(tables.flat(), tabs);
   const smallest = Math.min(...dealt.map((rows) => rows.length));
   const { expectedBatchSize } = template.training;
+  const minimumUpdates = Math.max(1, tabs - 1);
   const config = {
     ...template,
     name: own ? basename(own.data, extname(own.data)) : template.name,
@@ -46,7 +53,7 @@ export function prepareDemoData(
       ...template.training,
       samplingRate: Number(Math.min(1, expectedBatchSize / smallest).toFixed(4)),
     },
-    rounds: { ...template.rounds, count: rounds, cohortSize: tabs, minimumUpdates: Math.max(1, tabs - 1) },
+    rounds: { ...template.rounds, count: rounds, cohortSize: tabs, minimumUpdates },
     evaluation: { file: testFile.name },
   };
   parseRunConfig(config, 'the demo config');
@@ -62,7 +69,7 @@ export function prepareDemoData(
   const description = own
     ? `${basename(own.data)} dealt out to ${tabs} tabs, tested on ${testFile.name}`
     : 'synthetic sample notes (assets/samples), another label mix in each tab';
-  return { configPath, tabFiles, description };
+  return { configPath, tabFiles, minimumUpdates, description };
 }
 
 type NamedBytes = { name: string; bytes: Uint8Array };
@@ -82,15 +89,19 @@ function readFile(path: string): NamedBytes {
 
 /** The demo's own labels where a file uses them, else the distinct values of its label column, sorted. */
 function labelsOf(files: NamedBytes[], preferred: readonly string[]): string[] {
-  const found = new Set<string>();
+  // Folded as the trainer compares labels: "Spam" and "spam" are one
+  const found = new Map<string, string>();
   for (const { name, bytes } of files) {
-    for (const [, label] of textAndLabel(readTable(bytes, name, preferred), preferred)) found.add(label);
+    for (const [, label] of textAndLabel(readTable(bytes, name, preferred), preferred)) {
+      const folded = label.toLowerCase();
+      if (!found.has(folded)) found.set(folded, label);
+    }
   }
-  if ([...found].every((label) => preferred.includes(label))) return [...preferred];
+  if ([...found.keys()].every((label) => preferred.includes(label))) return [...preferred];
   if (found.size < 2 || found.size > 200) {
     throw new ChoraleError('DATA_UNKNOWN_LABELS', `Expected 2 to 200 different labels, found ${found.size}.`);
   }
-  return [...found].toSorted();
+  return [...found.values()].toSorted();
 }
 
 function textAndLabel(table: Table, labels: readonly string[]): Row[] {
@@ -102,7 +113,9 @@ function textAndLabel(table: Table, labels: readonly string[]): Row[] {
     );
   }
   const [textAt, labelAt] = [table.columns.indexOf(text), table.columns.indexOf(label)];
-  return table.rows.map((row): Row => [row[textAt]!, row[labelAt]!.trim()]);
+  return table.rows
+    .map((row): Row => [row[textAt]!.trim(), row[labelAt]!.trim()])
+    .filter(([rowText, rowLabel]) => rowText !== '' && rowLabel !== '');
 }
 
 function deal(rows: Row[], tabs: number): Row[][] {

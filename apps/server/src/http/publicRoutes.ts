@@ -28,12 +28,10 @@ export function addPublicRoutes(app: FastifyInstance, registry: RunRegistry, fil
     reply.header('cache-control', 'no-store').send(registry.publicRun(registry.get(request.params.runId))),
   );
 
-  // `key` is the model's (see runSetup) or a run's id.
-  app.get<{ Params: { key: string; file: string } }>('/models/:key/:file', (request, reply) => {
-    const { key, file: name } = request.params;
-    const file =
-      registry.find(key)?.run.plan.model.files.find((one) => one.name === name) ??
-      registry.modelFile(`/models/${key}/${encodeURIComponent(name)}`);
+  // `model` is the hash of all its files (see runSetup), so that every run with the same model shares them.
+  app.get<{ Params: { model: string; file: string } }>('/models/:model/:file', (request, reply) => {
+    const { model, file: name } = request.params;
+    const file = registry.modelFile(`/models/${model}/${encodeURIComponent(name)}`);
     if (file === undefined)
       throw new ChoraleError('RUN_UNKNOWN', 'expected a model file of a run of this server; reload the page');
     const extension = name.slice(name.lastIndexOf('.') + 1);

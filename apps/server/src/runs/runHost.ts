@@ -26,7 +26,7 @@ import type {
   RunState,
   UpdateReceipt,
 } from '@chorale/protocol';
-import { ChoraleError, decodeUpdate, encodeAdapter, encodedBytes } from '@chorale/protocol';
+import { ChoraleError, decodeUpdate, encodeAdapter, encodedBytes, wireError } from '@chorale/protocol';
 import type { EngineRow, Store, StoredRun } from '@chorale/store';
 import { sha256Of } from '../fileStore.ts';
 import { identify } from '../identity.ts';
@@ -62,6 +62,8 @@ export class RunHost {
   readonly #binding: Binding;
   readonly #now: () => number;
   #state: EngineState;
+  /** What the engine's last step took for now: every time after it is still to come, even if the clock passed it. */
+  #steppedAtMs: number;
   #effects: RoundEffect[] = [];
   #drain: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -81,7 +83,8 @@ export class RunHost {
     const { plan, planHash } = stored.run;
     this.#rules = roundRules(plan.config, options.timing);
     this.#binding = { planHash, basisHash: plan.basisHash, parameterCount: plan.parameterCount };
-    this.#state = restoreState(stored.engineState, this.#rules, this.#now());
+    this.#steppedAtMs = this.#now();
+    this.#state = restoreState(stored.engineState, this.#rules, this.#steppedAtMs);
   }
 
   /** Goes on where the stored state was. */
@@ -230,6 +233,7 @@ export class RunHost {
     }
     const changed = state !== this.#state;
     this.#state = state;
+    this.#steppedAtMs = context.nowMs;
     if (changed || effects.length > 0) this.#schedule(effects);
   }
 
@@ -247,15 +251,16 @@ export class RunHost {
 
   #setTimer(): void {
     clearTimeout(this.#timer);
-    const nowMs = this.#now();
-    const timeoutMs = nextTimeoutMs(this.#state, this.#rules, nowMs);
+    const timeoutMs = nextTimeoutMs(this.#state, this.#rules, this.#steppedAtMs);
     if (timeoutMs === null) return;
+    const tick = () => {
+      this.#dispatch({ type: 'tick' });
+      // Not before the step is stored: until then it is tried again anyway
+      this.#setTimer();
+    };
     this.#timer = setTimeout(
-      () => {
-        this.#retrying('act on the time', () => this.#dispatch({ type: 'tick' }));
-        this.#setTimer();
-      },
-      Math.max(1, timeoutMs - nowMs),
+      () => this.#retrying('act on the time', tick),
+      Math.max(1, timeoutMs - this.#now()),
     );
   }
 
@@ -340,7 +345,7 @@ export class RunHost {
     } catch (error) {
       if (error instanceof ChoraleError && error.code === 'STORE_ERROR') throw error; // tried again
       this.#options.log('error', `run ${runId}: round ${closed.round} could not be aggregated`, error);
-      const message = `round ${closed.round} could not be aggregated: ${(error as Error).message}`;
+      const message = `round ${closed.round} could not be aggregated: ${wireError(error).message}`;
       return this.#dispatch({ type: 'aggregation-failed', message });
     }
     const record: RoundRecord = {
@@ -380,7 +385,7 @@ export class RunHost {
     } catch (error) {
       if (this.#closed) return;
       log('warning', `run ${this.run.runId}: the evaluation of round ${round} failed`, error);
-      warning = `the evaluation of round ${round} failed: ${(error as Error).message}`;
+      warning = `the evaluation of round ${round} failed: ${wireError(error).message}`;
     } finally {
       this.#evaluations--;
     }

@@ -20,18 +20,31 @@ export function serveAdmins(
 ): void {
   namespace.use((socket, next) => {
     const { cookie, authorization } = socket.handshake.headers;
-    const session = cookie === undefined ? undefined : fastifyCookie.parse(cookie)[ADMIN_COOKIE];
-    if (access.allows({ session, authorization })) return next();
-    const error = new ChoraleError(
-      'ADMIN_REQUIRED',
-      'sign in with the admin link that the server printed when it started',
-    );
     // socket.io sends `message` and `data` to the client as its connect_error.
-    next(Object.assign(error, { data: wireError(error) }));
+    const refuse = (error: ChoraleError) => next(Object.assign(error, { data: wireError(error) }));
+    try {
+      const session = cookie === undefined ? undefined : fastifyCookie.parse(cookie)[ADMIN_COOKIE];
+      if (access.allows({ session, authorization })) return next();
+      refuse(
+        new ChoraleError(
+          'ADMIN_REQUIRED',
+          'sign in with the admin link that the server printed when it started',
+        ),
+      );
+    } catch (error) {
+      log('error', 'an admin could not be let in', error);
+      refuse(new ChoraleError('STORE_ERROR', 'the server could not read its sessions; try again'));
+    }
   });
   namespace.on('connection', (socket) => {
     socket.on('error', (error) => log('warning', 'admin socket', error));
-    for (const host of registry.list()) socket.emit('run:detail', registry.detail(host));
+    try {
+      for (const host of registry.list()) socket.emit('run:detail', registry.detail(host));
+    } catch (error) {
+      log('error', 'the runs could not be sent to an admin', error);
+      // The page connects again by itself and asks anew
+      socket.disconnect(true);
+    }
   });
 }
 
