@@ -32,13 +32,18 @@ try {
   await admin.page.setViewportSize({ width: ADMIN_WIDTH, height: 900 });
   await admin.page.goto(adminUrl);
   await admin.page.getByRole('link', { name: config.name }).first().click();
-  await untilRun(contributeUrl, ({ state }) => state.round >= PHOTOGRAPHED_ROUND && state.status === 'training');
+  await untilRun(
+    contributeUrl,
+    ({ state }) => state.round >= PHOTOGRAPHED_ROUND && state.status === 'training',
+  );
 
   const contributor = tabs[0]!.page;
   // The card round a section, with its margin
   const card = (section: Locator) => section.locator('..');
   await card(contributor.locator('[data-status]')).screenshot({ path: `${IMAGES}contributor-training.png` });
-  await card(contributor.getByRole('region', { name: /What leaves/ })).screenshot({ path: `${IMAGES}contributor-privacy.png` });
+  await card(contributor.getByRole('region', { name: /What leaves/ })).screenshot({
+    path: `${IMAGES}contributor-privacy.png`,
+  });
   const clip = { x: 0, y: 0, width: ADMIN_WIDTH, height: 1180 };
   await admin.page.screenshot({ path: `${IMAGES}admin.png`, fullPage: true, clip });
 } finally {

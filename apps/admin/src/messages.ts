@@ -151,7 +151,7 @@ export const messages = {
       expectedBatchSize: number,
     ) =>
       `DP-SGD in every tab: each row joins a step with chance ${formatNumber(samplingRate)} (Poisson sampling); the gradient of each row is limited to the L2 norm ${formatNumber(clippingNorm)}; Gaussian noise of standard deviation ${formatNumber(noiseMultiplier)} × ${formatNumber(clippingNorm)} = ${formatNumber(noiseMultiplier * clippingNorm)} is added to their sum, which is then divided by ${formatNumber(expectedBatchSize)}. The noise is added on the contributor’s device, so the server never sees an update without it.`,
-    spent: 'Epsilon spent, contributor with most',
+    spent: 'Epsilon of stored updates, contributor with most',
     spentOf: (spent: number, planned: number) =>
       `${formatEpsilon(spent)} of ${formatEpsilon(planned)} planned`,
     facts: {

@@ -9,6 +9,7 @@ export const CONTRIBUTE_USAGE = `chorale contribute --server URL --data FILE [--
                    [--run ID] [--backend wasm|cpu] [--epsilon-limit E] [--json]
 
 Takes part in a run from this process, with the same code as a tab, until the run ends. WebGPU is for tabs.
+Its privacy ledger lasts as long as the process: started again on the same rows, it counts from zero.
 `;
 
 export async function contribute(args: string[]): Promise<number> {
@@ -69,7 +70,11 @@ export async function contributeUntilEnd(options: NodeContribution): Promise<Con
   });
   contributor.subscribe(() => onChange(contributor.getState()));
   await contributor.loadRun();
-  ready(contributor.getState().run);
+  if (ready(contributor.getState().run).run.plan.config.privacy.unit === 'none') {
+    process.stderr.write(
+      'WARNING: this run has NO privacy protection: what is sent is neither clipped nor noised.\n',
+    );
+  }
   await contributor.checkDevice();
   ready(contributor.getState().device);
   const blob = await openAsBlob(dataPath).catch((cause: unknown) => {

@@ -13,8 +13,14 @@ import { RunSection } from './sections/RunSection.tsx';
 
 const text = messages.steps;
 
+export type AppProps = {
+  controller: ContributorController;
+  /** What the address asks to compute with, when there is no such backend. */
+  unknownBackend: string | null;
+};
+
 /** The whole contributor page: five numbered sections, each opening when the one before it is done. */
-export function App({ controller }: { controller: ContributorController }) {
+export function App({ controller, unknownBackend }: AppProps) {
   const state = useSyncExternalStore(controller.subscribe, controller.getState);
   const [agreedAt, setAgreedAt] = useState<Date | null>(null);
   const [declined, setDeclined] = useState(false);
@@ -80,7 +86,11 @@ export function App({ controller }: { controller: ContributorController }) {
                 lockedText={text.locked.device}
                 data-backend={device?.backend}
               >
-                <DeviceSection device={state.device} onRetry={() => void controller.checkDevice()} />
+                <DeviceSection
+                  device={state.device}
+                  unknownBackend={unknownBackend}
+                  onRetry={() => void controller.checkDevice()}
+                />
               </Step>
               <Step
                 title={text.data}
@@ -112,6 +122,7 @@ export function App({ controller }: { controller: ContributorController }) {
                   <PrivacySection
                     run={publicRun}
                     backend={device.backend}
+                    agreedEpsilon={state.agreedEpsilon}
                     agreedAt={agreedAt}
                     onAgree={agree}
                     onDecline={decline}

@@ -84,6 +84,9 @@ export const messages = {
     chosen: 'chosen',
     chosenTitle: (name: string) => `Your device will train with ${name}.`,
     forced: 'The address of this page asks for it.',
+    unknownTitle: (name: string) => `The address of this page asks for “${name}”, which there is not`,
+    unknown: (names: readonly string[]) =>
+      `After “?backend=” it can be ${names.slice(0, -1).join(', ')} or ${names.at(-1)}. This page has chosen by itself.`,
   },
 
   data: {
@@ -132,7 +135,7 @@ export const messages = {
     leaves: 'Leaves this device',
     staysList: [
       'Your rows: every text and every label.',
-      'How many rows you have, and how many of each label.',
+      'How many rows you have, and how many of each label (how long a round takes hints at the first).',
       'Which rows are picked in which step, and how well the model does on them.',
     ],
     staysPrivate: 'Every change to the model before it is limited and mixed with noise.',
@@ -268,6 +271,7 @@ export const messages = {
       withdrawn: 'Nothing more leaves this device. You can close this tab.',
       'budget-spent':
         'You spent all that you agreed to, so your device stopped by itself. You can close this tab.',
+      'other-tab': 'This tab sent nothing.',
       'device-error': 'Nothing unfinished was sent. Close heavy tabs, then open this page again to go on.',
       refused: 'Nothing more leaves this device. Open the page again to see what the run is like now.',
     } satisfies Record<StopReason, string>,
@@ -280,5 +284,6 @@ const END_TITLES: Record<StopReason, string> = {
   withdrawn: 'You stopped',
   'budget-spent': 'Your limit is reached',
   'device-error': 'Your device had a problem',
+  'other-tab': 'You contribute in another tab already',
   refused: 'The server did not accept this device',
 };

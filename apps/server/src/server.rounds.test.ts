@@ -49,14 +49,14 @@ it('runs two rounds to the mean of their updates, measured after each', async ()
   await b!.round(2).then(() => b!.send(2, U3));
   await a!.round(2).then(() => a!.send(2, U2));
   const afterTwo = Float32Array.from(meanOf(afterOne, U2, U3));
-  const { state, rounds, plannedEpsilon } = publicRunSchema.parse(
+  const { state, rounds } = publicRunSchema.parse(
     await until(async () => {
       const run = await getRun(server);
       return run.state.status === 'completed' && run;
     }, 'completed'),
   );
   expect(state).toMatchObject({ adapterVersion: 2, reason: 'all 2 rounds are done' });
-  expect(plannedEpsilon).toBe(1);
+  expect((await getDetail(server)).plannedEpsilon).toBe(1);
   expect(rounds).toMatchObject([
     { round: 0, cohort: 0, received: 0, adapterVersion: 0, testAccuracy: 0.5, spentEpsilon: 0 },
     {

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { afterEach, expect, it } from 'vitest';
 import { publicRunSchema } from '@chorale/protocol';
 import { trainerParts } from './trainerParts.ts';
-import { TestSite, asAdmin, getRun, until } from './testServer.fixture.ts';
+import { TestSite, asAdmin, getDetail, getRun, until } from './testServer.fixture.ts';
 
 let site: TestSite;
 afterEach(async () => {
@@ -14,7 +14,8 @@ it('runs a round of the embedded model: derived, calibrated, measured in the thr
   const rows = Array.from({ length: 12 }, (_, k) => (k % 2 ? 'a wonderful film\tyes' : 'a dull mess\tno'));
   writeFileSync(`${site.directory}/test.tsv`, `sentence\tlabel\n${rows.join('\n')}\n`);
   const server = await site.start(trainerParts);
-  const { run, plannedEpsilon } = publicRunSchema.parse(await getRun(server));
+  const { run } = publicRunSchema.parse(await getRun(server));
+  const { plannedEpsilon } = await getDetail(server);
   expect(run.plan.model.name).toBe('tiny-encoder');
   expect(run.plan.noiseMultiplier).toBeGreaterThan(0.1);
   expect(plannedEpsilon).toBeGreaterThan(2.5);

@@ -26,7 +26,16 @@ function openWorker(): TrainerWorker {
     type: 'module',
     name: 'chorale-trainer',
   });
-  return { trainer: wrap<TrainerHost>(worker), terminate: () => worker.terminate() };
+  return {
+    trainer: wrap<TrainerHost>(worker),
+    terminate: () => worker.terminate(),
+    onFailed: (listener) => {
+      worker.addEventListener('error', (event) =>
+        listener(new Error(event.message || 'the program did not load')),
+      );
+      worker.addEventListener('messageerror', () => listener(new Error('a message could not be read')));
+    },
+  };
 }
 
 /** Holds a Web Lock until the returned function is called; the browser frees it when the tab closes. */

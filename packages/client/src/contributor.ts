@@ -40,6 +40,25 @@ export class Contributor implements ContributorController {
   constructor(options: ContributorOptions) {
     this.#options = options;
     this.#worker = options.openWorker();
+    this.#worker.onFailed((error) => this.#onWorkerFailed(error));
+  }
+
+  /** Calls to a dead worker never answer: whatever waits for one has failed. */
+  #onWorkerFailed(error: Error): void {
+    console.error(error);
+    const failed = {
+      status: 'failed',
+      error: {
+        code: 'DEVICE_ERROR',
+        message: 'The part of this page that trains has stopped. Nothing was sent. Reload the page.',
+      },
+    } as const;
+    const { run, device, rows } = this.#store.state;
+    if (run.status === 'loading') this.#store.set({ run: failed });
+    if (device.status === 'loading') this.#store.set({ device: failed });
+    if (rows.table.status === 'loading') this.#setRows({ table: failed });
+    if (rows.report.status === 'loading') this.#setRows({ ...rows, report: failed });
+    this.#loop?.fail(failed.error.message);
   }
 
   getState = (): ContributorState => this.#store.state;
@@ -79,7 +98,7 @@ export class Contributor implements ContributorController {
 
   readFile = (file: File): Promise<void> => this.#openTable(file, file.name);
 
-  readText = (text: string): Promise<void> => this.#openTable(new Blob([text]), 'pasted rows');
+  readText = (text: string): Promise<void> => this.#openTable(new Blob([text]), 'pasted text');
 
   async #openTable(blob: Blob, name: string): Promise<void> {
     this.#setRows({ table: { status: 'loading', fraction: null, what: `Reading ${name}` } });
@@ -116,21 +135,23 @@ export class Contributor implements ContributorController {
   }
 
   async join(): Promise<void> {
-    const { run, device, rows } = this.#store.state;
-    if (run.status !== 'ready' || device.status !== 'ready' || rows.report.status !== 'ready' || this.#loop)
-      return;
+    const { run, device, rows, participation } = this.#store.state;
+    if (run.status !== 'ready' || device.status !== 'ready' || rows.report.status !== 'ready') return;
+    if (this.#loop || participation.status === 'preparing') return;
     this.#store.setParticipation({ status: 'preparing', what: 'Joining the run', fraction: null });
+    let release: (() => void) | null = null;
     try {
-      await this.#startLoop(run.value);
+      release = await this.#options.holdRun(run.value.run.runId);
+      if (release) await this.#startLoop(run.value, release);
+      else this.#store.setParticipation({ status: 'stopped', because: 'other-tab', message: OTHER_TAB });
     } catch (error) {
+      release?.();
       const { message } = clientError(error);
-      this.#store.setParticipation({ status: 'stopped', because: 'refused', message });
+      this.#store.setParticipation({ status: 'stopped', because: 'device-error', message });
     }
   }
 
-  async #startLoop({ run }: PublicRun): Promise<void> {
-    const release = await this.#options.holdRun(run.runId);
-    if (!release) throw new ChoraleError('RUN_STATE', OTHER_TAB);
+  async #startLoop({ run }: PublicRun, release: () => void): Promise<void> {
     const plan = privacyPlanOf(run.plan);
     this.#loop = new RoundLoop({
       serverUrl: this.#options.serverUrl,

@@ -1,11 +1,11 @@
 import type { DpEvent } from '@chorale/privacy';
 
-/** Who this contributor is to a run's server, so that she is the same one after a reload. */
-export type Identity = { contributorId: string; token: string };
+/** Who this contributor is to a run's server, so that she is the same one after a reload, and the plan she agreed to. */
+export type Identity = { contributorId: string; token: string; planHash: string };
 
 /**
- * One release: written before its bytes leave, never removed. `payload` is kept until the server has acknowledged it,
- * and resent unchanged: fresh noise would be a second release.
+ * One release: written before its bytes leave, never removed. `payload` is kept until the server has acknowledged or
+ * refused it, and resent unchanged, also to another attempt at its round: fresh noise would be a second release.
  */
 export type LedgerEntry = {
   round: number;

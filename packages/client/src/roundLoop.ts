@@ -1,16 +1,20 @@
 import { proxy } from 'comlink';
 import type { PrivacyPlan } from '@chorale/privacy';
-import { reportEpsilon, roundEvent, spentEpsilonAfter } from '@chorale/privacy';
-import type { PublicRun, RoundStartMessage, RunState } from '@chorale/protocol';
+import { reportEpsilon, roundEvent } from '@chorale/privacy';
+import type { ErrorCode, PublicRun, RoundStartMessage, RunState } from '@chorale/protocol';
 import { ENDED_STATUSES, PROTOCOL_VERSION, encodedBytes, wireError } from '@chorale/protocol';
 import type { Ledger, LedgerEntry } from './ledger.ts';
 import { RunConnection, fetchRun } from './runConnection.ts';
+import { allowsOneMore, spentEpsilon } from './spending.ts';
 import type { Contribution, StopReason } from './state.ts';
 import type { StateStore } from './stateStore.ts';
 import { clientError } from './stateStore.ts';
 import type { TrainerRemote } from './workerLink.ts';
 
 const RETRY_DELAY_MS = 2_000;
+
+/** The update itself is good, but its round does not wait for it (now). */
+const LATE_CODES: readonly ErrorCode[] = ['UPDATE_WRONG_ROUND', 'UPDATE_NOT_IN_COHORT', 'RUN_ENDED'];
 
 export type RoundLoopOptions = {
   serverUrl: string;
@@ -36,6 +40,10 @@ export class RoundLoop {
   readonly #entries = new Map<number, LedgerEntry>();
   /** Round being computed or delivered. */
   #busyRound: number | null = null;
+  /** Rounds whose update is on its way. */
+  readonly #delivering = new Set<number>();
+  /** The busy round was told to stop; it is over as soon as its present step is. */
+  #givenUp = false;
   /** A round that started while the one before was still being settled. */
   #nextStart: { message: RoundStartMessage; adapter: Uint8Array } | null = null;
   #joined = false;
@@ -49,9 +57,12 @@ export class RoundLoop {
       onDisconnected: () => this.#showDisconnected(),
       onReplaced: () =>
         this.#end('refused', 'This contributor connected from somewhere else; that connection goes on.'),
-      onRoundStart: (message, adapter) => void this.#onRoundStart(message, adapter),
+      onRoundStart: (message, adapter) => {
+        this.#onRoundStart(message, adapter).catch((error: unknown) => this.fail(clientError(error).message));
+      },
       onRoundEnd: ({ round }) => {
-        if (round === this.#busyRound) void options.trainer.cancelRound();
+        if (round === this.#busyRound) this.#giveUpRound();
+        if (round === this.#nextStart?.message.round) this.#nextStart = null;
       },
       onRecord: (record) => {
         const others = options.store.state.rounds.filter(({ round }) => round !== record.round);
@@ -76,7 +87,7 @@ export class RoundLoop {
   pause(): void {
     if (this.#ended || this.#paused) return;
     this.#paused = true;
-    void this.#options.trainer.cancelRound();
+    this.#giveUpRound();
     this.#options.store.setParticipation({ status: 'paused', reason: 'you paused' });
     this.#tellAvailability();
   }
@@ -84,14 +95,20 @@ export class RoundLoop {
   resume(): void {
     if (this.#ended || !this.#paused) return;
     this.#paused = false;
-    this.#showIdle();
+    if (this.#connection.connected) this.#showIdle();
+    else this.#showDisconnected();
     this.#tellAvailability();
+  }
+
+  /** Ends taking part because the trainer is gone. */
+  fail(message: string): void {
+    this.#end('device-error', message);
   }
 
   /** Leaves for good. */
   async stop(): Promise<void> {
     if (this.#ended) return;
-    void this.#options.trainer.cancelRound();
+    this.#giveUpRound();
     if (this.#joined) await this.#connection.leave(this.#options.run.runId).catch(() => undefined);
     this.#end('withdrawn', 'You left this run. Updates that were averaged already stay in the shared model.');
   }
@@ -103,6 +120,13 @@ export class RoundLoop {
     try {
       const identity = await ledger.identity();
       const { plan, planHash, runId } = run;
+      if (identity && identity.planHash !== planHash) {
+        this.#end(
+          'refused',
+          'This run is not the one you agreed to before: its plan has changed. Nothing was sent.',
+        );
+        return;
+      }
       const backend = store.state.device.status === 'ready' ? store.state.device.value.backend : 'cpu';
       const joined = await this.#connection.join({
         protocolVersion: PROTOCOL_VERSION,
@@ -110,9 +134,10 @@ export class RoundLoop {
         planHash,
         basisHash: plan.basisHash,
         backend,
-        ...(identity ? { identity } : {}),
+        ...(identity ? { identity: { contributorId: identity.contributorId, token: identity.token } } : {}),
       });
-      await ledger.saveIdentity({ contributorId: joined.contributorId, token: joined.token });
+      await ledger.saveIdentity({ contributorId: joined.contributorId, token: joined.token, planHash });
+      await this.#countForgottenRounds(joined.contributedRounds);
       this.#joined = true;
       this.#onRunState(joined.state);
       void this.#refreshRecords();
@@ -123,6 +148,19 @@ export class RoundLoop {
     } catch (error) {
       await this.#onJoinError(error);
     }
+  }
+
+  /** Rounds the server has an update of and this ledger does not: they were released, so they count. */
+  async #countForgottenRounds(contributedRounds: readonly number[]): Promise<void> {
+    const { ledger, plan } = this.#options;
+    for (const round of contributedRounds) {
+      if (this.#entries.has(round)) continue;
+      const entry: LedgerEntry = { round, event: roundEvent(plan), payload: null, outcome: 'accepted' };
+      await ledger.write(entry);
+      this.#entries.set(round, entry);
+      this.#showContribution(round, 'accepted');
+    }
+    this.#showSpent();
   }
 
   /** Records that were made while this contributor was away. */
@@ -154,36 +192,46 @@ export class RoundLoop {
     if (this.#ended) return;
     this.#options.store.set({ runState: state });
     if (ENDED_STATUSES.includes(state.status)) {
-      void this.#options.trainer.cancelRound();
+      this.#giveUpRound();
       if (state.status === 'completed') this.#end('run-completed', 'All rounds are done. Thank you.');
       else this.#end('run-stopped', `The run was ended by its operator: ${state.reason}`);
     } else if (this.#busyRound === null) this.#showIdle();
+  }
+
+  #giveUpRound(): void {
+    this.#givenUp = true;
+    void this.#options.trainer.cancelRound();
   }
 
   /* ---------------------------------------------- rounds ---------------------------------------------- */
 
   async #onRoundStart(message: RoundStartMessage, adapter: Uint8Array): Promise<void> {
     const { round } = message;
-    if (this.#ended || this.#paused || this.#busyRound === round) return;
+    if (this.#ended || this.#paused) return;
+    // A round that was given up by a pause and is offered again at once is computed anew after its present step
+    if (this.#busyRound === round && !this.#givenUp) return;
     if (this.#busyRound !== null) {
       this.#nextStart = { message, adapter };
       return;
     }
     const known = this.#entries.get(round);
     if (known) {
-      if (known.outcome === 'pending') await this.#deliver(known);
+      // The same bytes, also for another attempt at the round: it trains the same adapter version
+      await this.#deliver(known);
+      if (this.#busyRound === null) this.#showIdle();
       return;
     }
     const { plan, epsilonLimit } = this.#options;
-    if (plan.unit !== 'none' && spentEpsilonAfter(plan, this.#entries.size + 1) > epsilonLimit) {
+    if (!allowsOneMore(this.#entries.values(), plan, epsilonLimit)) {
       await this.#connection.leave(this.#options.run.runId).catch(() => undefined);
       this.#end(
         'budget-spent',
-        'One more round would cross the privacy limit you agreed to. You stay as a reader.',
+        'One more round would cross the privacy limit you agreed to, so this device takes no further part.',
       );
       return;
     }
     this.#busyRound = round;
+    this.#givenUp = false;
     try {
       const entry = await this.#compute(round, adapter);
       await this.#deliver(entry);
@@ -216,7 +264,8 @@ export class RoundLoop {
   }
 
   #onRoundError(round: number, error: unknown): void {
-    this.#showContribution(round, 'abandoned');
+    // Once it is in the ledger it counts, whatever failed afterwards
+    if (!this.#entries.has(round)) this.#showContribution(round, 'abandoned');
     // Given up on purpose: paused, stopped, or the round closed first
     if (error instanceof Error && error.name === 'AbortError') return;
     this.#end('device-error', clientError(error).message);
@@ -224,9 +273,18 @@ export class RoundLoop {
 
   /** Sends an update until the server has answered; while the connection is down, `#enter` takes it up again. */
   async #deliver(entry: LedgerEntry): Promise<void> {
+    const { payload, round } = entry;
+    if (!payload || this.#delivering.has(round)) return;
+    this.#delivering.add(round);
+    try {
+      await this.#sendUntilAnswered(entry, payload);
+    } finally {
+      this.#delivering.delete(round);
+    }
+  }
+
+  async #sendUntilAnswered(entry: LedgerEntry, payload: Uint8Array): Promise<void> {
     const { store, run } = this.#options;
-    const payload = entry.payload;
-    if (!payload) return;
     while (!this.#ended) {
       this.#showContribution(entry.round, 'sending');
       if (!this.#paused) {
@@ -239,10 +297,7 @@ export class RoundLoop {
       } catch (error) {
         const { code, retryable } = wireError(error);
         if (!retryable) {
-          await this.#settle(
-            entry,
-            code === 'UPDATE_WRONG_ROUND' || code === 'RUN_ENDED' ? 'late' : 'refused',
-          );
+          await this.#settle(entry, LATE_CODES.includes(code) ? 'late' : 'refused');
           return;
         }
         if (!this.#connection.connected) return;
@@ -252,7 +307,9 @@ export class RoundLoop {
   }
 
   async #settle(entry: LedgerEntry, outcome: 'accepted' | 'late' | 'refused'): Promise<void> {
-    const settled: LedgerEntry = { ...entry, payload: null, outcome };
+    // A late update stays: when its round was given up, the next attempt can still take it
+    const payload = outcome === 'late' ? entry.payload : null;
+    const settled: LedgerEntry = { ...entry, payload, outcome };
     this.#entries.set(entry.round, settled);
     this.#showContribution(entry.round, outcome);
     await this.#options.ledger.write(settled);
@@ -285,9 +342,9 @@ export class RoundLoop {
 
   #showContribution(round: number, outcome: Contribution['outcome']): void {
     const { store, plan, run } = this.#options;
-    const earlier = [...this.#entries.keys()].filter((other) => other < round).length;
-    // What a round given up half way computed never left: it costs nothing
-    const spent = spentEpsilonAfter(plan, earlier + (outcome === 'abandoned' ? 0 : 1));
+    const upToRound = [...this.#entries.values()].filter((entry) => entry.round <= round);
+    // A round under way will cost; what one given up half way computed never left and costs nothing
+    const spent = spentEpsilon(upToRound, plan, outcome === 'computing' ? 1 : 0);
     store.setContribution(round, {
       outcome,
       spentEpsilon: plan.unit === 'none' ? null : reportEpsilon(spent),
@@ -297,7 +354,7 @@ export class RoundLoop {
 
   #showSpent(): void {
     const { store, plan } = this.#options;
-    const spent = spentEpsilonAfter(plan, this.#entries.size);
+    const spent = spentEpsilon(this.#entries.values(), plan);
     store.set({ spentEpsilon: plan.unit === 'none' ? null : reportEpsilon(spent) });
   }
 }

@@ -63,7 +63,14 @@ export type RowsState = {
 };
 
 export type StopReason =
-  'run-completed' | 'run-stopped' | 'withdrawn' | 'budget-spent' | 'device-error' | 'refused';
+  | 'run-completed'
+  | 'run-stopped'
+  | 'withdrawn'
+  | 'budget-spent'
+  | 'device-error'
+  /** Another tab of this browser takes part in the run already. */
+  | 'other-tab'
+  | 'refused';
 
 /** What this tab is doing for the run. Each state carries just what is valid in it. */
 export type Participation =

@@ -70,7 +70,14 @@ export class TrainerHost {
     const labels = this.#requirePlan().config.task.labels;
     this.closeTable();
     checkFileSize(file.size, name);
-    const table = readTable(new Uint8Array(await file.arrayBuffer()), name, labels);
+    const bytes = await file.arrayBuffer().catch((cause: unknown) => {
+      throw new ChoraleError(
+        'DATA_UNREADABLE',
+        `${name} could not be read: it was changed or moved after it was chosen. Choose it again.`,
+        { cause },
+      );
+    });
+    const table = readTable(new Uint8Array(bytes), name, labels);
     this.#table = table;
     const suggested = suggestColumns(table, labels);
     return {
@@ -120,29 +127,45 @@ export class TrainerHost {
     { adapter, round, planHash }: { adapter: Uint8Array; round: number; planHash: string },
     onStep: (step: number) => void,
   ): Promise<Uint8Array> {
+    // Before anything is awaited: a `cancelRound` that comes meanwhile must stay
+    this.#cancelled = false;
     const plan = this.#requirePlan();
     if (!this.#rows) throw new ChoraleError('DATA_EMPTY', 'Choose rows before joining.');
     const classifier = await this.#openClassifier(() => undefined);
     const binding = { planHash, basisHash: plan.basisHash, parameterCount: plan.parameterCount };
     const { parameters } = decodeAdapter(adapter, binding);
-    this.#cancelled = false;
     const update = await computeClientUpdate(parameters, {
-      compute: this.#compute!,
+      compute: this.#interruptible(this.#compute!),
       classifier,
       examples: this.#examples,
       plan: privacyPlanOf(plan),
       ...this.#randomness,
-      onStep: (step) => {
-        if (this.#cancelled) throw abortError();
-        onStep(step);
-      },
+      onStep,
     });
+    await this.#abortIfCancelled();
     return encodeUpdate(update, round, binding);
   }
 
   /** Gives the round in work up after its present step; nothing of it leaves. */
   cancelRound(): void {
     this.#cancelled = true;
+  }
+
+  /** The device, looking before each step whether the round was given up. */
+  #interruptible(compute: Compute): Compute {
+    return {
+      ...compute,
+      guard: async (step) => {
+        await this.#abortIfCancelled();
+        return await compute.guard(step);
+      },
+    };
+  }
+
+  async #abortIfCancelled(): Promise<void> {
+    // wasm and cpu compute without ever giving the worker back, and `cancelRound` is a message to it
+    await new Promise((resolve) => setTimeout(resolve));
+    if (this.#cancelled) throw abortError();
   }
 
   /** Opens the device, loads the model and checks that both sides derive the same adapter; once. */

@@ -7,8 +7,15 @@ import type { TrainerHost } from './trainerHost.ts';
 /** The trainer as the page sees it: every call is a message to the worker. */
 export type TrainerRemote = Remote<TrainerHost>;
 
-/** What opening a worker gives: the trainer in it, and the way to end it. */
-export type TrainerWorker = { trainer: TrainerRemote; terminate(): void };
+/**
+ * What opening a worker gives: the trainer in it, and the way to end it. A worker that cannot start or dies answers no
+ * call any more, so `onFailed` is the only way to hear of it.
+ */
+export type TrainerWorker = {
+  trainer: TrainerRemote;
+  terminate(): void;
+  onFailed(listener: (error: Error) => void): void;
+};
 
 type Thrown = { aborted: boolean; error: WireError; detail: string };
 

@@ -196,7 +196,6 @@ export const publicRunSchema = z.strictObject({
   run: resolvedRunSchema,
   state: runStateSchema,
   rounds: z.array(roundRecordSchema),
-  plannedEpsilon: z.number().nullable(),
 });
 export type PublicRun = z.infer<typeof publicRunSchema>;
 

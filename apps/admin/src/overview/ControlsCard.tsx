@@ -21,7 +21,12 @@ export function ControlsCard({ state, onAction }: ControlsCardProps) {
         <>
           <p className="ch-small ch-muted">{text.pauseHelp}</p>
           <div className="ch-row">
-            <ActionButton variant={toggle === 'resume' ? 'primary' : 'secondary'} onAction={onToggle}>
+            <ActionButton
+              // After an action the button is another one; the old one's error must not stay.
+              key={toggle}
+              variant={toggle === 'resume' ? 'primary' : 'secondary'}
+              onAction={onToggle}
+            >
               {text.actions[toggle]}
             </ActionButton>
             <ConfirmButton

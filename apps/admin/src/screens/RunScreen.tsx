@@ -44,12 +44,7 @@ export function RunScreen({ run, source }: { run: KnownRun | null; source: Admin
       <StateCard detail={detail} receivedAt={receivedAt} />
       <div className="pair">
         <CohortCard members={detail.members} ended={ended} />
-        <ControlsCard
-          // After an action the buttons change; its old error must not stay.
-          key={detail.state.status}
-          state={detail.state}
-          onAction={(action) => source.act(detail.run.runId, action)}
-        />
+        <ControlsCard state={detail.state} onAction={(action) => source.act(detail.run.runId, action)} />
       </div>
       <CurvesCard detail={detail} />
       <RoundsCard rounds={detail.rounds} />

@@ -86,7 +86,10 @@ export function createLiveSource(): AdminSource {
     getState: box.get,
     subscribe: box.subscribe,
     act: async (runId, action) => {
-      const response = await request(`/api/admin/runs/${encodeURIComponent(runId)}/${action}`, 'POST');
+      const path = `/api/admin/runs/${encodeURIComponent(runId)}/${action}`;
+      const response = await request(path, 'POST').catch((cause: unknown) => {
+        throw new Error(wordsOf(cause), { cause });
+      });
       if (isSignedOut(response)) throw new Error(messages.signIn.expired);
       if (!response.ok) throw new Error(await refusalOf(response));
       await loadRuns();

@@ -7,7 +7,7 @@ import type {
   RowsReport,
   TablePreview,
 } from '@chorale/client';
-import { fakeRecord, fakeRun } from './fakeRun.ts';
+import { fakePlannedEpsilon, fakeRecord, fakeRun } from './fakeRun.ts';
 import type { FakeVariant } from './fakeRun.ts';
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
@@ -77,8 +77,7 @@ export function createFakeController(wanted: string | null): ContributorControll
   };
 
   const playRounds = async (mine: number) => {
-    const agreed = run.plannedEpsilon;
-    set({ agreedEpsilon: agreed, spentEpsilon: agreed === null ? null : 0 });
+    const agreed = fakePlannedEpsilon(variant);
     for (let fraction = 0; fraction <= 1; fraction += 0.25) {
       participate({ status: 'preparing', what: 'Downloading the model', fraction });
       await pause(150);
@@ -134,7 +133,14 @@ export function createFakeController(wanted: string | null): ContributorControll
         set({ run: { status: 'failed', error: { code: 'RUN_UNKNOWN', message } } });
         return;
       }
-      set({ run: { status: 'ready', value: run }, runState: run.state, rounds: run.rounds });
+      const agreed = fakePlannedEpsilon(variant);
+      set({
+        run: { status: 'ready', value: run },
+        runState: run.state,
+        rounds: run.rounds,
+        agreedEpsilon: agreed,
+        spentEpsilon: agreed === null ? null : 0,
+      });
     },
     checkDevice: async () => {
       set({ device: { status: 'loading', fraction: null, what: 'device' } });

@@ -4,9 +4,14 @@ export type FakeVariant = 'private' | 'strong' | 'unprotected' | 'unsupported' |
 
 const hash = (digits: string) => digits.repeat(64).slice(0, 64);
 
+/** What the whole plan of the fake run costs. */
+export function fakePlannedEpsilon(variant: FakeVariant): number | null {
+  return variant === 'unprotected' ? null : variant === 'strong' ? 1 : 6;
+}
+
 /** A run as the server would describe it, for working on the page without one. */
 export function fakeRun(variant: FakeVariant): PublicRun {
-  const plannedEpsilon = variant === 'unprotected' ? null : variant === 'strong' ? 1 : 6;
+  const plannedEpsilon = fakePlannedEpsilon(variant);
   return {
     run: {
       runId: 'sentiment-fake',
@@ -79,7 +84,6 @@ export function fakeRun(variant: FakeVariant): PublicRun {
       timeLeftMs: null,
     },
     rounds: [0, 1, 2].map((round) => fakeRecord(round, plannedEpsilon)),
-    plannedEpsilon,
   };
 }
 

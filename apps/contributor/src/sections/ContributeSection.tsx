@@ -1,5 +1,5 @@
 import type { RunState } from '@chorale/protocol';
-import type { ContributorController, ContributorState, Participation } from '@chorale/client';
+import type { ContributorController, ContributorState, Participation, StopReason } from '@chorale/client';
 import {
   Button,
   ConfirmButton,
@@ -64,7 +64,7 @@ export function ContributeSection({ state, runState, controller }: ContributeSec
 function StateLine({ participation, accepted }: { participation: Participation; accepted: number }) {
   const { title, reason } = text.state(participation);
   const stopped = participation.status === 'stopped' ? participation : null;
-  const offerAgain = stopped?.because === 'device-error' || stopped?.because === 'refused';
+  const offerAgain = stopped !== null && START_OVER.includes(stopped.because);
   return (
     <div className="state">
       {/* Only what changes seldom is read out: not steps, not seconds. */}
@@ -76,7 +76,8 @@ function StateLine({ participation, accepted }: { participation: Participation; 
         <p>{formatSentence(reason)}</p>
         {stopped !== null && (
           <p>
-            {text.endLine(accepted)} {text.endHelp[stopped.because]}
+            {/* What the other tab sent is not known here. */}
+            {stopped.because !== 'other-tab' && text.endLine(accepted)} {text.endHelp[stopped.because]}
           </p>
         )}
       </div>
@@ -137,6 +138,9 @@ function Controls({
     </div>
   );
 }
+
+/** Ends after which the same page can be tried again. */
+const START_OVER: readonly StopReason[] = ['device-error', 'other-tab', 'refused'];
 
 const SHAPES: Record<Participation['status'], ShapeName> = {
   'not-joined': 'ring',

@@ -1,11 +1,19 @@
 import type { BackendCandidate, DeviceReport, Loadable } from '@chorale/client';
+import { BACKENDS } from '@chorale/protocol';
 import { Button, DataTable, Notice, Progress, StatusChip, formatSentence } from '@chorale/ui';
 import { messages } from '../messages.ts';
 
 const text = messages.device;
 
+export type DeviceSectionProps = {
+  device: Loadable<DeviceReport>;
+  /** What the address asks for, when that is no backend at all. */
+  unknownBackend: string | null;
+  onRetry: () => void;
+};
+
 /** Section 2: what this device offers, which of it was chosen, and why. */
-export function DeviceSection({ device, onRetry }: { device: Loadable<DeviceReport>; onRetry: () => void }) {
+export function DeviceSection({ device, unknownBackend, onRetry }: DeviceSectionProps) {
   switch (device.status) {
     case 'none':
     case 'loading':
@@ -24,6 +32,11 @@ export function DeviceSection({ device, onRetry }: { device: Loadable<DeviceRepo
       const { candidates, backend, reason, forced } = device.value;
       return (
         <>
+          {unknownBackend !== null && (
+            <Notice kind="warn" title={text.unknownTitle(unknownBackend.slice(0, 40))}>
+              <p>{text.unknown(BACKENDS)}</p>
+            </Notice>
+          )}
           <p role="status">
             <strong>{text.chosenTitle(text.shortNames[backend])}</strong> {formatSentence(reason)}
             {forced && ` ${text.forced}`}

@@ -10,13 +10,22 @@ const text = messages.privacy;
 export type PrivacySectionProps = {
   run: PublicRun;
   backend: BackendName;
+  /** What the whole plan costs, as this device computed it; null when privacy.unit is none. */
+  agreedEpsilon: number | null;
   agreedAt: Date | null;
   onAgree: () => void;
   onDecline: () => void;
 };
 
 /** Section 4: what leaves and what stays, how well one row is protected, whom one trusts; then the question. */
-export function PrivacySection({ run, backend, agreedAt, onAgree, onDecline }: PrivacySectionProps) {
+export function PrivacySection({
+  run,
+  backend,
+  agreedEpsilon,
+  agreedAt,
+  onAgree,
+  onDecline,
+}: PrivacySectionProps) {
   const { plan, planHash } = run.run;
   const { training, rounds, privacy } = plan.config;
   const isPrivate = privacy.unit === 'example';
@@ -66,14 +75,14 @@ export function PrivacySection({ run, backend, agreedAt, onAgree, onDecline }: P
               plan.parameterCount,
             )}
           </p>
-          <Odds epsilon={run.plannedEpsilon} delta={privacy.targetDelta} />
+          <Odds epsilon={agreedEpsilon} delta={privacy.targetDelta} />
           <details className="ch-details">
             <summary>{text.numbers}</summary>
             <dl className="ch-facts">
-              {run.plannedEpsilon !== null && (
+              {agreedEpsilon !== null && (
                 <>
                   <dt>{text.epsilon}</dt>
-                  <dd>{formatEpsilon(run.plannedEpsilon)}</dd>
+                  <dd>{formatEpsilon(agreedEpsilon)}</dd>
                 </>
               )}
               <dt>{text.delta}</dt>

@@ -89,6 +89,6 @@ function sendPage(reply: FastifyReply, title: string, text: string): FastifyRepl
     .type('text/html; charset=utf-8')
     .header('cache-control', 'no-store')
     .send(
-      `<!doctype html><html lang="en"><meta charset="utf-8"><title>${title} · Chorale</title><h1>${title}</h1><p>${text}</p></html>`,
+      `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><link rel="icon" href="/favicon.svg"><title>${title} · Chorale</title><h1>${title}</h1><p>${text}</p></html>`,
     );
 }

@@ -109,7 +109,7 @@ export class RunRegistry {
   }
 
   publicRun(host: RunHost): PublicRun {
-    return publicRun(host, this.#options.data.store, (rounds) => this.spentEpsilon(host.run, rounds));
+    return publicRun(host, this.#options.data.store);
   }
 
   detail(host: RunHost): RunDetail {

@@ -5,12 +5,11 @@ import type { RunHost } from './runHost.ts';
 export type SpentEpsilon = (rounds: number) => number | null;
 
 /** What everybody may read of a run. */
-export function publicRun(host: RunHost, store: Store, spentEpsilon: SpentEpsilon): PublicRun {
+export function publicRun(host: RunHost, store: Store): PublicRun {
   return {
     run: host.run,
     state: host.view(),
     rounds: store.listRecords(host.run.runId),
-    plannedEpsilon: spentEpsilon(host.run.plan.config.rounds.count),
   };
 }
 
@@ -30,5 +29,11 @@ export function runDetail(host: RunHost, store: Store, spentEpsilon: SpentEpsilo
     spentEpsilon: spentEpsilon(rounds),
     lastRefusal,
   }));
-  return { ...publicRun(host, store, spentEpsilon), members, contributors, createdAt: host.createdAtMs };
+  return {
+    ...publicRun(host, store),
+    plannedEpsilon: spentEpsilon(host.run.plan.config.rounds.count),
+    members,
+    contributors,
+    createdAt: host.createdAtMs,
+  };
 }

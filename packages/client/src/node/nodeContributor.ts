@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { wrap } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import type { BackendName } from '@chorale/protocol';
+import { MAX_FILE_BYTES } from '@chorale/trainer';
 import { Contributor } from '../contributor.ts';
 import { openMemoryLedger } from '../ledger.ts';
 import type { ContributorController } from '../state.ts';
@@ -12,7 +13,7 @@ import { carryErrorCodes } from '../workerLink.ts';
 
 /**
  * A contributor in a Node process, with the same code as a tab. Its ledger lasts as long as the process.
- * @param epsilonLimit most epsilon it may spend in all; without it, what the whole plan costs
+ * @param epsilonLimit most epsilon it may spend in this process; without it, what the whole plan costs
  */
 export function createNodeContributor(options: {
   serverUrl: string;
@@ -21,15 +22,31 @@ export function createNodeContributor(options: {
   epsilonLimit?: number;
 }): ContributorController {
   carryErrorCodes();
-  return new Contributor({
+  const contributor = new Contributor({
     ...options,
     openWorker,
     openLedger: () => Promise.resolve(openMemoryLedger()),
     holdRun: () => Promise.resolve(() => undefined),
   });
+  const { readFile } = contributor;
+  contributor.readFile = async (file) => await readFile(await inMemory(file));
+  return contributor;
+}
+
+/** Node 24 aborts the whole process when a worker thread reads a blob that another thread opened from the disk. */
+async function inMemory(file: File): Promise<File> {
+  // A larger one is refused by its size and never read
+  return file.size > MAX_FILE_BYTES ? file : new File([await file.arrayBuffer()], file.name);
 }
 
 function openWorker(): TrainerWorker {
   const worker = new Worker(new URL('./worker.ts', import.meta.url));
-  return { trainer: wrap<TrainerHost>(nodeEndpoint(worker)), terminate: () => void worker.terminate() };
+  return {
+    trainer: wrap<TrainerHost>(nodeEndpoint(worker)),
+    terminate: () => void worker.terminate(),
+    onFailed: (listener) => {
+      worker.on('error', listener);
+      worker.on('messageerror', listener);
+    },
+  };
 }
