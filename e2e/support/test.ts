@@ -15,6 +15,8 @@ export type Serving = Addresses & {
 };
 
 export type Fixtures = {
+  /** The public file that servers measure on. */
+  testRows: string;
   /** Starts a server of the test's own; it is gone when the test ends. */
   serve: (config: RunConfigInput) => Promise<Serving>;
   /** Opens a tab in a browser profile of its own. A test in which a tab reports a problem fails. */
@@ -23,11 +25,11 @@ export type Fixtures = {
 
 /** Playwright's `test` with servers and tabs that clean up after themselves. */
 export const test = base.extend<Fixtures>({
-  // Playwright reads from the destructuring what a fixture needs; this one needs nothing
-  serve: async ({ browserName: _ }, use) => {
+  testRows: [csvRows(12), { option: true }],
+  serve: async ({ testRows }, use) => {
     const servers: ServerUnderTest[] = [];
     await use(async (config) => {
-      const server = await ServerUnderTest.create(config, csvRows(12));
+      const server = await ServerUnderTest.create(config, testRows);
       servers.push(server);
       const addresses = await server.start();
       return { ...addresses, server, tabUrl: new URL('?backend=wasm', addresses.contributeUrl).href };

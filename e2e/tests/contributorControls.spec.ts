@@ -66,8 +66,8 @@ test('a pause in the middle of a round stops this tab; the round closes with the
   const rounds = pausing.page.getByRole('table', { name: 'Your rounds' });
   await expect(rounds.getByRole('row').nth(1)).toContainText('round given up, not used');
   await expect
-    .poll(async () => (await fetchDetail(serving)).contributors.map(({ available }) => available).toSorted())
-    .toEqual([false, true]);
+    .poll(async () => (await fetchDetail(serving)).contributors.filter(({ available }) => available).length)
+    .toBe(1);
 
   const { rounds: first } = await untilRun(serving.contributeUrl, ({ state }) => state.adapterVersion === 1);
   expect(first[1]).toMatchObject({ round: 1, cohort: 2, received: 1 });
@@ -286,6 +286,27 @@ test('a backend that does not exist is named, and the page chooses by itself', a
   await expect(page.getByText('it can be webgpu, webgl, wasm or cpu.')).toBeVisible();
   // Nothing but software adapters here, so the processor
   await expect(page.locator('[data-backend]')).toHaveAttribute('data-backend', 'wasm');
+});
+
+test('over plain http from another machine the page says that it needs https', async ({ serve, newTab }) => {
+  const { contributeUrl } = await serve(SMALL_RUN);
+  const browser = await launchChromium({
+    webgpu: 'off',
+    extraArgs: ['--host-resolver-rules=MAP chorale.test 127.0.0.1'],
+  });
+  try {
+    const tab = await newTab({ browser });
+    const { page } = tab;
+    await page.goto(contributeUrl.replace('127.0.0.1', 'chorale.test'));
+    const refusal = page.getByRole('alert').filter({ hasText: 'The run could not be loaded' });
+    await expect(refusal).toContainText('This page was opened over plain http');
+    await expect(refusal).toContainText('Open it by an https address');
+    // Chromium notes that it passes over headers that only count over https
+    tab.problems = tab.problems.filter((problem) => !/header/.test(problem));
+    await page.context().close();
+  } finally {
+    await browser.close();
+  }
 });
 
 test('a backend that is asked for and missing says so, and what to do', async ({ serve, newTab }) => {

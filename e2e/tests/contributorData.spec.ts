@@ -151,7 +151,7 @@ test('rows can be pasted, refused, mended and removed again', async ({ serve, ne
   await page.goto(tabUrl);
   const paste = page.getByLabel('Or paste rows');
   await paste.fill('just one sentence that somebody typed');
-  await expect(refusalOf(page)).toContainText('Pasted text has one column only.');
+  await expect(refusalOf(page)).toContainText('The pasted text has one column only.');
 
   // As cells come from a spreadsheet: tabs, and columns of other names in another order
   const cells = Array.from({ length: 9 }, (_, i) => `${i}\tmoney\tthe "bank" sent bill ${i}`);

@@ -36,6 +36,7 @@ export class Contributor implements ContributorController {
   readonly #store = new StateStore();
   readonly #worker: TrainerWorker;
   #loop: RoundLoop | null = null;
+  #workerFailure: ChoraleError | null = null;
 
   constructor(options: ContributorOptions) {
     this.#options = options;
@@ -46,13 +47,12 @@ export class Contributor implements ContributorController {
   /** Calls to a dead worker never answer: whatever waits for one has failed. */
   #onWorkerFailed(error: Error): void {
     console.error(error);
-    const failed = {
-      status: 'failed',
-      error: {
-        code: 'DEVICE_ERROR',
-        message: 'The part of this page that trains has stopped. Nothing was sent. Reload the page.',
-      },
-    } as const;
+    const failure = new ChoraleError(
+      'DEVICE_ERROR',
+      'The part of this page that trains has stopped. Nothing was sent. Reload the page.',
+    );
+    this.#workerFailure = failure;
+    const failed = { status: 'failed', error: clientError(failure) } as const;
     const { run, device, rows } = this.#store.state;
     if (run.status === 'loading') this.#store.set({ run: failed });
     if (device.status === 'loading') this.#store.set({ device: failed });
@@ -68,6 +68,7 @@ export class Contributor implements ContributorController {
   async loadRun(): Promise<void> {
     this.#store.set({ run: { status: 'loading', fraction: null, what: 'Loading the run' } });
     try {
+      assertSecureContext();
       const value = await fetchRun(this.#options.serverUrl, this.#options.runId);
       const { plan, planHash } = value.run;
       assertSamePlan(planHash, await hashPlan(plan));
@@ -98,7 +99,7 @@ export class Contributor implements ContributorController {
 
   readFile = (file: File): Promise<void> => this.#openTable(file, file.name);
 
-  readText = (text: string): Promise<void> => this.#openTable(new Blob([text]), 'pasted text');
+  readText = (text: string): Promise<void> => this.#openTable(new Blob([text]), 'The pasted text');
 
   async #openTable(blob: Blob, name: string): Promise<void> {
     this.#setRows({ table: { status: 'loading', fraction: null, what: `Reading ${name}` } });
@@ -142,6 +143,7 @@ export class Contributor implements ContributorController {
     let release: (() => void) | null = null;
     try {
       release = await this.#options.holdRun(run.value.run.runId);
+      if (this.#workerFailure) throw this.#workerFailure;
       if (release) await this.#startLoop(run.value, release);
       else this.#store.setParticipation({ status: 'stopped', because: 'other-tab', message: OTHER_TAB });
     } catch (error) {
@@ -176,6 +178,16 @@ export class Contributor implements ContributorController {
   async stop(): Promise<void> {
     await this.#loop?.stop();
   }
+}
+
+/** Over plain http browsers give a page no digests, no locks and no WebGPU, except on the server's own machine. */
+function assertSecureContext(): void {
+  // Node has no such notion, and no such limits
+  if (!('isSecureContext' in globalThis) || globalThis.isSecureContext) return;
+  throw new ChoraleError(
+    'DEVICE_UNSUPPORTED',
+    'This page was opened over plain http, where browsers switch off what it needs. Open it by an https address; on the machine of the server itself, http://localhost works too.',
+  );
 }
 
 /** The hash is what the person agrees to and what binds every update, so it must be of this very plan. */

@@ -34,15 +34,13 @@ function ledgerOf(database: IDBPDatabase<Schema>, runId: string): Ledger {
     saveIdentity: (identity) =>
       attempt(async () => {
         const transaction = database.transaction('identities', 'readwrite', { durability: 'strict' });
-        await transaction.store.put(identity, runId);
-        await transaction.done;
+        await Promise.all([transaction.store.put(identity, runId), transaction.done]);
       }),
     entries: () => attempt(() => database.getAll('ledger', rangeOfRun())),
     write: (entry) =>
       attempt(async () => {
         const transaction = database.transaction('ledger', 'readwrite', { durability: 'strict' });
-        await transaction.store.put(entry, [runId, entry.round]);
-        await transaction.done;
+        await Promise.all([transaction.store.put(entry, [runId, entry.round]), transaction.done]);
       }),
   };
 }

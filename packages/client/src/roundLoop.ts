@@ -10,6 +10,7 @@ import type { Contribution, StopReason } from './state.ts';
 import type { StateStore } from './stateStore.ts';
 import { clientError } from './stateStore.ts';
 import type { TrainerRemote } from './workerLink.ts';
+import { abortError } from './workerLink.ts';
 
 const RETRY_DELAY_MS = 2_000;
 
@@ -44,22 +45,23 @@ export class RoundLoop {
   readonly #delivering = new Set<number>();
   /** The busy round was told to stop; it is over as soon as its present step is. */
   #givenUp = false;
-  /** A round that started while the one before was still being settled. */
+  /** A round that started while the one before was still being settled, or before joining was through. */
   #nextStart: { message: RoundStartMessage; adapter: Uint8Array } | null = null;
+  /** On the present connection, with every round counted that the server has and this ledger has not. */
   #joined = false;
   #paused = false;
+  /** `stop` was called; only the server's answer to it is awaited. */
+  #leaving = false;
   #ended = false;
 
   constructor(options: RoundLoopOptions) {
     this.#options = options;
     this.#connection = new RunConnection(options.serverUrl, {
       onConnected: () => void this.#enter(),
-      onDisconnected: () => this.#showDisconnected(),
+      onDisconnected: () => this.#onDisconnected(),
       onReplaced: () =>
         this.#end('refused', 'This contributor connected from somewhere else; that connection goes on.'),
-      onRoundStart: (message, adapter) => {
-        this.#onRoundStart(message, adapter).catch((error: unknown) => this.fail(clientError(error).message));
-      },
+      onRoundStart: (message, adapter) => this.#orFail(this.#onRoundStart(message, adapter)),
       onRoundEnd: ({ round }) => {
         if (round === this.#busyRound) this.#giveUpRound();
         if (round === this.#nextStart?.message.round) this.#nextStart = null;
@@ -108,6 +110,7 @@ export class RoundLoop {
   /** Leaves for good. */
   async stop(): Promise<void> {
     if (this.#ended) return;
+    this.#leaving = true;
     this.#giveUpRound();
     if (this.#joined) await this.#connection.leave(this.#options.run.runId).catch(() => undefined);
     this.#end('withdrawn', 'You left this run. Updates that were averaged already stay in the shared model.');
@@ -142,9 +145,13 @@ export class RoundLoop {
       this.#onRunState(joined.state);
       void this.#refreshRecords();
       if (this.#paused) this.#tellAvailability();
+      // It was closed meanwhile: what nobody waits for need not be released
+      if (this.#busyRound !== null && joined.state.round > this.#busyRound) this.#giveUpRound();
+      this.#orFail(this.#startWaiting());
       for (const entry of this.#entries.values()) {
         if (entry.outcome === 'pending' && entry.round !== this.#busyRound) await this.#deliver(entry);
       }
+      if (this.#busyRound === null) this.#showIdle();
     } catch (error) {
       await this.#onJoinError(error);
     }
@@ -178,8 +185,15 @@ export class RoundLoop {
     else if (!retryable) this.#end('refused', clientError(error).message);
     else {
       await sleep(RETRY_DELAY_MS);
-      if (this.#connection.connected && !this.#ended) await this.#enter();
+      if (this.#connection.connected && !this.#joined && !this.#ended) await this.#enter();
     }
+  }
+
+  #onDisconnected(): void {
+    this.#joined = false;
+    // Whatever still waits for this contributor is offered again when she joins
+    this.#nextStart = null;
+    this.#showDisconnected();
   }
 
   #tellAvailability(): void {
@@ -207,10 +221,10 @@ export class RoundLoop {
 
   async #onRoundStart(message: RoundStartMessage, adapter: Uint8Array): Promise<void> {
     const { round } = message;
-    if (this.#ended || this.#paused) return;
+    if (this.#ended || this.#paused || this.#leaving) return;
     // A round that was given up by a pause and is offered again at once is computed anew after its present step
     if (this.#busyRound === round && !this.#givenUp) return;
-    if (this.#busyRound !== null) {
+    if (this.#busyRound !== null || !this.#joined) {
       this.#nextStart = { message, adapter };
       return;
     }
@@ -241,9 +255,17 @@ export class RoundLoop {
       this.#busyRound = null;
       this.#showIdle();
     }
+    await this.#startWaiting();
+  }
+
+  async #startWaiting(): Promise<void> {
     const next = this.#nextStart;
     this.#nextStart = null;
     if (next) await this.#onRoundStart(next.message, next.adapter);
+  }
+
+  #orFail(work: Promise<void>): void {
+    work.catch((error: unknown) => this.fail(clientError(error).message));
   }
 
   async #compute(round: number, adapter: Uint8Array): Promise<LedgerEntry> {
@@ -256,6 +278,8 @@ export class RoundLoop {
     showStep(0);
     this.#showContribution(round, 'computing');
     const payload = await trainer.trainRound({ adapter, round, planHash: run.planHash }, proxy(showStep));
+    // The last step ended as she left: what is not released costs nothing
+    if (this.#leaving || this.#ended) throw abortError();
     const entry: LedgerEntry = { round, event: roundEvent(plan), payload, outcome: 'pending' };
     await ledger.write(entry); // before anything leaves
     this.#entries.set(round, entry);
@@ -290,19 +314,20 @@ export class RoundLoop {
       if (!this.#paused) {
         store.setParticipation({ status: 'sending', round: entry.round, payloadBytes: payload.byteLength });
       }
-      try {
-        await this.#connection.sendUpdate(run.runId, entry.round, payload);
-        await this.#settle(entry, 'accepted');
+      const outcome = await this.#connection.sendUpdate(run.runId, entry.round, payload).then(
+        () => 'accepted' as const,
+        (error: unknown) => {
+          const { code, retryable } = wireError(error);
+          if (retryable) return null;
+          return LATE_CODES.includes(code) ? 'late' : 'refused';
+        },
+      );
+      if (outcome) {
+        await this.#settle(entry, outcome);
         return;
-      } catch (error) {
-        const { code, retryable } = wireError(error);
-        if (!retryable) {
-          await this.#settle(entry, LATE_CODES.includes(code) ? 'late' : 'refused');
-          return;
-        }
-        if (!this.#connection.connected) return;
-        await sleep(RETRY_DELAY_MS);
       }
+      if (!this.#connection.connected) return;
+      await sleep(RETRY_DELAY_MS);
     }
   }
 
@@ -319,6 +344,9 @@ export class RoundLoop {
     if (this.#ended) return;
     this.#ended = true;
     this.#connection.close();
+    // A trainer that is ended answers no more
+    const round = this.#busyRound;
+    if (round !== null && !this.#entries.has(round)) this.#showContribution(round, 'abandoned');
     this.#options.store.setParticipation({ status: 'stopped', because, message });
     this.#options.onEnded();
   }

@@ -63,7 +63,13 @@ export async function fetchRun(serverUrl: string, runId: string | null): Promise
   }
   if (!response.ok)
     throw new ChoraleError('DISCONNECTED', `The server answered ${response.status}. Try again later.`);
-  return parseMessage(publicRunSchema, await response.json(), 'run');
+  const body: unknown = await response.json().catch((cause: unknown) => {
+    // A sign-in page of the network, say
+    throw new ChoraleError('DISCONNECTED', 'What answered is not this server. Check the connection.', {
+      cause,
+    });
+  });
+  return parseMessage(publicRunSchema, body, 'run');
 }
 
 /** One contributor's socket. It reconnects by itself, with growing delays and jitter. */
@@ -74,6 +80,8 @@ export class RunConnection {
     this.#socket = io(new URL(CONTRIBUTE_NAMESPACE, serverUrl).href, {
       transports: ['websocket'],
       autoConnect: false,
+      // A connection shared with another socket of this process would open by itself, and join twice
+      forceNew: true,
       reconnectionDelay: 500,
       reconnectionDelayMax: 10_000,
       randomizationFactor: 0.5,

@@ -28,6 +28,9 @@ would, and prints a line for every round.
   --json                also print one JSON object on the last line
 `;
 
+/** A forced GPU backend may be a renderer in software, a hundred times slower than wasm. */
+const SOFTWARE_GPU_DEADLINE_SECONDS = 1800;
+
 export async function demo(args: string[]): Promise<number> {
   const values = parseOptions(args, {
     tabs: { type: 'string', default: '3' },
@@ -54,6 +57,9 @@ export async function demo(args: string[]): Promise<number> {
     tabs: wholeNumber('tabs', values.tabs, 1),
     rounds: wholeNumber('rounds', values.rounds, 1),
     own: values.data && values.test ? { data: values.data, test: values.test } : null,
+    ...(backend === 'webgpu' || backend === 'webgl'
+      ? { deadlineSeconds: SOFTWARE_GPU_DEADLINE_SECONDS }
+      : {}),
   });
   mkdirSync(directory, { recursive: true });
   say(`Data: ${data.description}`);

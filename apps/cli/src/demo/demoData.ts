@@ -3,7 +3,7 @@ import { basename, extname, join } from 'node:path';
 import type { RunConfig } from '@chorale/protocol';
 import { ChoraleError, parseRunConfig } from '@chorale/protocol';
 import type { Table } from '@chorale/trainer';
-import { parseLabelledRows, readTable, suggestColumns } from '@chorale/trainer';
+import { MINIMUM_ROWS, parseLabelledRows, readTable, suggestColumns } from '@chorale/trainer';
 
 /** What a demo runs on: a config file and one data file for each tab. */
 export type DemoData = {
@@ -26,7 +26,18 @@ const SAMPLE_TEST = new URL('assets/samples/test.csv', REPOSITORY);
  */
 export function prepareDemoData(
   directory: string,
-  { tabs, rounds, own }: { tabs: number; rounds: number; own: { data: string; test: string } | null },
+  {
+    tabs,
+    rounds,
+    own,
+    deadlineSeconds,
+  }: {
+    tabs: number;
+    rounds: number;
+    own: { data: string; test: string } | null;
+    /** Default: the demo config's. */
+    deadlineSeconds?: number;
+  },
 ): DemoData {
   mkdirSync(directory, { recursive: true });
   const template = JSON.parse(readFileSync(DEMO_CONFIG, 'utf8')) as RunConfig;
@@ -41,6 +52,8 @@ export function prepareDemoData(
   const dealt = tables.length === tabs ? tables : deal(tables.flat(), tabs);
   const smallest = Math.min(...dealt.map((rows) => rows.length));
   const { expectedBatchSize } = template.training;
+  // Not under its own name, which could be that of a file written here
+  const testName = `public-test${extname(testFile.name)}`;
   const minimumUpdates = Math.max(1, tabs - 1);
   const config = {
     ...template,
@@ -53,12 +66,18 @@ export function prepareDemoData(
       ...template.training,
       samplingRate: Number(Math.min(1, expectedBatchSize / smallest).toFixed(4)),
     },
-    rounds: { ...template.rounds, count: rounds, cohortSize: tabs, minimumUpdates },
-    evaluation: { file: testFile.name },
+    rounds: {
+      ...template.rounds,
+      count: rounds,
+      cohortSize: tabs,
+      minimumUpdates,
+      ...(deadlineSeconds === undefined ? {} : { deadlineSeconds }),
+    },
+    evaluation: { file: testName },
   };
   parseRunConfig(config, 'the demo config');
   parseLabelledRows(testFile.bytes, testFile.name, labels);
-  writeFileSync(join(directory, testFile.name), testFile.bytes);
+  writeFileSync(join(directory, testName), testFile.bytes);
   const configPath = join(directory, 'run.json');
   writeFileSync(configPath, `${JSON.stringify(config, null, 2)}\n`);
   const tabFiles = dealt.map((rows, i) => {
@@ -119,9 +138,13 @@ function textAndLabel(table: Table, labels: readonly string[]): Row[] {
 }
 
 function deal(rows: Row[], tabs: number): Row[][] {
-  if (rows.length < tabs)
-    throw new ChoraleError('DATA_TOO_FEW_ROWS', `${rows.length} rows cannot be dealt to ${tabs} tabs.`);
-  return Array.from({ length: tabs }, (_, tab) => rows.filter((_, i) => i % tabs === tab));
+  if (rows.length < tabs * MINIMUM_ROWS) {
+    throw new ChoraleError(
+      'DATA_TOO_FEW_ROWS',
+      `${rows.length} rows are too few for ${tabs} tabs: each needs at least ${MINIMUM_ROWS}. Add rows, or use fewer tabs.`,
+    );
+  }
+  return Array.from({ length: tabs }, (_, tab) => rows.filter((_row, i) => i % tabs === tab));
 }
 
 function toCsv(rows: Row[]): string {

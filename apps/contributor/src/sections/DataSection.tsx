@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'react';
 import type { ClientError, ContributorController, RowsState } from '@chorale/client';
-import { Field, Notice, Progress, formatSentence } from '@chorale/ui';
+import { Field, Notice, Progress } from '@chorale/ui';
 import { messages } from '../messages.ts';
 import { ColumnChooser } from './ColumnChooser.tsx';
 import { RowsReportView } from './RowsReportView.tsx';
@@ -74,7 +74,7 @@ export function DataSection({ rows, controller, labels, maxTokens, inUse }: Data
 function DataError({ error }: { error: ClientError }) {
   return (
     <Notice kind="error" title={text.failedTitle} announce>
-      <p>{formatSentence(error.message)}</p>
+      <p>{error.message}</p>
     </Notice>
   );
 }

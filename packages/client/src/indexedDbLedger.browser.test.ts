@@ -1,0 +1,154 @@
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { DpEvent } from '@chorale/privacy';
+import { openIndexedDbLedger } from './indexedDbLedger.ts';
+import type { LedgerEntry } from './ledger.ts';
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const EVENT: DpEvent = {
+  type: 'self-composed',
+  event: {
+    type: 'poisson-sampled-gaussian',
+    privacyUnit: 'example',
+    neighbouringRelation: 'zero-out',
+    samplingRate: 0.1,
+    noiseMultiplier: 1.25,
+  },
+  count: 4,
+};
+
+const entryOf = (round: number, changes: Partial<LedgerEntry> = {}): LedgerEntry => ({
+  round,
+  event: EVENT,
+  payload: Uint8Array.of(round % 256, 2, 3),
+  outcome: 'pending',
+  ...changes,
+});
+
+/** A run that no test before had: the database outlives them. */
+const newRun = (): string => `run-${crypto.randomUUID()}`;
+
+const refused = { name: 'ChoraleError', code: 'LEDGER_UNAVAILABLE' };
+
+test('a new run has no identity and no entries', async () => {
+  const ledger = await openIndexedDbLedger(newRun());
+  expect(await ledger.identity()).toBeNull();
+  expect(await ledger.entries()).toEqual([]);
+});
+
+test('identity and entries survive a new connection, bytes and all', async () => {
+  const runId = newRun();
+  const identity = { contributorId: 'contributor1', token: 't'.repeat(20), planHash: 'a'.repeat(64) };
+  const first = await openIndexedDbLedger(runId);
+  await first.saveIdentity(identity);
+  await first.write(entryOf(1));
+  await first.write(entryOf(2, { event: { type: 'non-private' }, payload: null, outcome: 'late' }));
+
+  const second = await openIndexedDbLedger(runId);
+  expect(await second.identity()).toEqual(identity);
+  expect(await second.entries()).toEqual([
+    entryOf(1),
+    entryOf(2, { event: { type: 'non-private' }, payload: null, outcome: 'late' }),
+  ]);
+});
+
+test('entries come in the order of rounds, not of writing or of digits', async () => {
+  const ledger = await openIndexedDbLedger(newRun());
+  for (const round of [10, 2, 100_000, 1, 9]) await ledger.write(entryOf(round));
+  expect((await ledger.entries()).map(({ round }) => round)).toEqual([1, 2, 9, 10, 100_000]);
+});
+
+test('writing a round again replaces its entry', async () => {
+  const ledger = await openIndexedDbLedger(newRun());
+  await ledger.write(entryOf(1));
+  await ledger.write(entryOf(1, { payload: null, outcome: 'accepted' }));
+  expect(await ledger.entries()).toEqual([entryOf(1, { payload: null, outcome: 'accepted' })]);
+});
+
+test('two runs do not mix, also when the one id begins with the other', async () => {
+  const runId = newRun();
+  const [one, other] = [await openIndexedDbLedger(runId), await openIndexedDbLedger(`${runId}-b`)];
+  await one.write(entryOf(1));
+  await other.write(entryOf(2));
+  const identity = { contributorId: 'contributor1', token: 't'.repeat(20), planHash: 'a'.repeat(64) };
+  await one.saveIdentity(identity);
+  expect((await one.entries()).map(({ round }) => round)).toEqual([1]);
+  expect((await other.entries()).map(({ round }) => round)).toEqual([2]);
+  expect(await other.identity()).toBeNull();
+});
+
+test('every write is strictly durable, and over when its promise resolves', async () => {
+  const ledger = await openIndexedDbLedger(newRun());
+  const opened = vi.spyOn(IDBDatabase.prototype, 'transaction');
+  const expectOver = (store: string) => {
+    const transaction = opened.mock.results.at(-1)!.value as IDBTransaction;
+    expect(transaction.durability).toBe('strict');
+    expect(() => transaction.objectStore(store)).toThrow(/transaction (is|has) finished/);
+  };
+  await ledger.write(entryOf(1));
+  expectOver('ledger');
+  await ledger.saveIdentity({ contributorId: 'contributor1', token: 't'.repeat(20), planHash: '' });
+  expectOver('identities');
+  expect(opened.mock.calls.map(([stores, mode]) => [stores, mode])).toEqual([
+    ['ledger', 'readwrite'],
+    ['identities', 'readwrite'],
+  ]);
+});
+
+describe('LEDGER_UNAVAILABLE when', () => {
+  test('the browser refuses storage', async () => {
+    vi.spyOn(indexedDB, 'open').mockImplementation(() => {
+      throw new DOMException('The operation is insecure.', 'SecurityError');
+    });
+    await expect(openIndexedDbLedger(newRun())).rejects.toMatchObject({
+      ...refused,
+      message: expect.stringMatching(/Leave private mode or free disk space/) as string,
+    });
+  });
+
+  test('a write is refused', async () => {
+    const ledger = await openIndexedDbLedger(newRun());
+    vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(() => {
+      throw new DOMException('The disk is full.', 'QuotaExceededError');
+    });
+    await expect(ledger.write(entryOf(1))).rejects.toMatchObject(refused);
+    await expect(
+      ledger.saveIdentity({ contributorId: 'contributor1', token: 't', planHash: '' }),
+    ).rejects.toMatchObject(refused);
+  });
+
+  test('a write is taken and then cannot be kept', async () => {
+    const ledger = await openIndexedDbLedger(newRun());
+    const { put } = IDBObjectStore.prototype;
+    vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (this: IDBObjectStore, ...values) {
+      const request = put.apply(this, values);
+      // As when the disk fills up while the transaction is committed
+      request.addEventListener('success', () => this.transaction.abort());
+      return request;
+    });
+    await expect(ledger.write(entryOf(1))).rejects.toMatchObject(refused);
+    vi.restoreAllMocks();
+    expect(await ledger.entries()).toEqual([]);
+  });
+
+  test('a transaction breaks while a write is under way', async () => {
+    const ledger = await openIndexedDbLedger(newRun());
+    const opened = vi.spyOn(IDBDatabase.prototype, 'transaction');
+    const write = ledger.write(entryOf(1));
+    (opened.mock.results[0]!.value as IDBTransaction).abort();
+    await expect(write).rejects.toMatchObject(refused);
+    expect(await ledger.entries()).toEqual([]);
+  });
+
+  test('the database was closed under it', async () => {
+    const ledger = await openIndexedDbLedger(newRun());
+    vi.spyOn(IDBDatabase.prototype, 'transaction').mockImplementation(() => {
+      throw new DOMException('The database connection is closing.', 'InvalidStateError');
+    });
+    await expect(ledger.write(entryOf(1))).rejects.toMatchObject(refused);
+    await expect(ledger.entries()).rejects.toMatchObject(refused);
+    await expect(ledger.identity()).rejects.toMatchObject(refused);
+  });
+});

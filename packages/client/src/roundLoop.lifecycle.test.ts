@@ -1,0 +1,379 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { ChoraleError } from '@chorale/protocol';
+import { ok, quiet, refusal, until } from './testing/scriptedServer.ts';
+import { ProbedLedger, TestBench } from './testing/takePart.ts';
+
+let bench: TestBench;
+beforeEach(async () => {
+  bench = await TestBench.open();
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await bench.clean();
+});
+
+describe('pause', () => {
+  test('gives the round up, releases nothing of it and says so; resume is offered it again', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    server.startRound(1);
+    await taker.training();
+    taker.loop.pause();
+    expect(taker.participation).toMatchObject({ status: 'paused' });
+    await taker.settled(1, 'abandoned');
+    await until(() => server.availabilities.length === 1, 'the availability');
+    expect(server.availabilities).toEqual([false]);
+    server.startRound(2); // a server that does not listen
+    await quiet();
+    expect(taker.trainer).toMatchObject({ cancels: 1, calls: { length: 1 } });
+    expect(server.updates).toEqual([]);
+    expect(await taker.ledger.entries()).toEqual([]);
+    expect(taker.store.state.spentEpsilon).toBe(0);
+    expect(taker.participation).toMatchObject({ status: 'paused' });
+
+    taker.loop.resume();
+    await until(() => server.availabilities.length === 2, 'the availability');
+    expect(server.availabilities).toEqual([false, true]);
+    expect(taker.participation.status).toBe('waiting');
+    server.startRound(1);
+    const bytes = (await taker.training(2)).finish();
+    await taker.settled(1, 'accepted');
+    expect(server.updates).toEqual([{ round: 1, bytes }]);
+  });
+
+  test('and resume at once: the round is computed anew after its present step', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    taker.trainer.onCancel = 'go-on';
+    server.startRound(1);
+    const first = await taker.training();
+    taker.loop.pause();
+    taker.loop.resume();
+    await until(() => server.availabilities.length === 2, 'both availabilities');
+    server.startRound(1); // as the server does when somebody it waits for is back
+    await quiet();
+    expect(taker.trainer.calls).toHaveLength(1);
+    first.fail(new DOMException('given up', 'AbortError'));
+    const bytes = (await taker.training(2)).finish();
+    await taker.settled(1, 'accepted');
+    expect(server.updates).toEqual([{ round: 1, bytes }]);
+    expect(await taker.ledger.entries()).toHaveLength(1);
+  });
+
+  test('an update that was computed already is still delivered, and no other one follows', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    taker.trainer.onCancel = 'go-on';
+    server.startRound(1);
+    const call = await taker.training();
+    taker.loop.pause();
+    const bytes = call.finish();
+    await taker.settled(1, 'accepted');
+    expect(server.updates).toEqual([{ round: 1, bytes }]);
+    expect(taker.participation.status).toBe('paused');
+    taker.loop.resume();
+    server.startRound(1);
+    await quiet();
+    expect(taker.trainer.calls).toHaveLength(1);
+  });
+
+  test('lasts over a reconnection', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    taker.loop.pause();
+    await until(() => server.availabilities.length === 1, 'the availability');
+    server.breakConnections();
+    await until(() => server.availabilities.length === 2, 'the availability on the new connection');
+    expect(server.joins).toHaveLength(2);
+    expect(server.availabilities).toEqual([false, false]);
+    expect(taker.participation.status).toBe('paused');
+  });
+});
+
+describe('the end of a round', () => {
+  test('while it is computed gives it up: it costs nothing, and the next one is taken', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    server.startRound(1);
+    await taker.training();
+    server.endRound(1);
+    await taker.settled(1, 'abandoned');
+    expect(taker.contribution(1)!.spentEpsilon).toBe(0);
+    expect(taker.store.state.spentEpsilon).toBe(0);
+    expect(await taker.ledger.entries()).toEqual([]);
+    expect(server.updates).toEqual([]);
+    await taker.shows('waiting');
+    server.startRound(2);
+    (await taker.training(2)).finish();
+    await taker.settled(2, 'accepted');
+  });
+
+  test('of another round changes nothing', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    server.startRound(2);
+    const call = await taker.training();
+    server.endRound(1);
+    await quiet();
+    expect(taker.trainer.cancels).toBe(0);
+    call.finish();
+    await taker.settled(2, 'accepted');
+  });
+});
+
+describe('the end of taking part', () => {
+  test('stop leaves, gives the round up and is for good', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    server.startRound(1);
+    await taker.training();
+    await taker.loop.stop();
+    expect(taker.participation).toMatchObject({ status: 'stopped', because: 'withdrawn' });
+    expect(server.leaves).toBe(1);
+    await until(() => server.connections === 0, 'the connection to close');
+    await taker.settled(1, 'abandoned');
+    expect(server.updates).toEqual([]);
+    await taker.loop.stop();
+    taker.loop.resume();
+    taker.loop.fail('later');
+    expect(taker.participation).toMatchObject({ status: 'stopped', because: 'withdrawn' });
+    expect([taker.endings, server.leaves]).toEqual([1, 1]);
+  });
+
+  test('stop begins no other round while the server has not answered', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    taker.trainer.onCancel = 'go-on';
+    server.startRound(1);
+    const call = await taker.training();
+    server.endRound(1);
+    server.startRound(2);
+    await quiet();
+    const stopped = taker.loop.stop();
+    server.startRound(3);
+    call.fail(new DOMException('given up', 'AbortError'));
+    await stopped;
+    await quiet();
+    expect(taker.trainer.calls).toHaveLength(1);
+    expect(server.updates).toEqual([]);
+  });
+
+  test('stop releases nothing that is ready only after it', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    taker.trainer.onCancel = 'go-on';
+    const held = Promise.withResolvers<void>();
+    server.beforeLeave = () => held.promise;
+    server.startRound(1);
+    const call = await taker.training();
+    const stopped = taker.loop.stop();
+    await until(() => server.leaves === 1, 'the leave');
+    call.finish();
+    await taker.settled(1, 'abandoned');
+    await quiet();
+    held.resolve();
+    await stopped;
+    expect(server.updates).toEqual([]);
+    expect(await taker.ledger.entries()).toEqual([]);
+    expect(taker.participation).toMatchObject({ status: 'stopped', because: 'withdrawn' });
+  });
+
+  test.each([
+    ['completed', 'run-completed'],
+    ['stopped', 'run-stopped'],
+    ['failed', 'run-stopped'],
+  ] as const)('a run that is %s ends it, and nothing stays half done', async (status, because) => {
+    const { server } = bench;
+    const taker = await bench.join();
+    taker.trainer.onCancel = 'go-on'; // a worker that is ended answers no more
+    server.startRound(1);
+    await taker.training();
+    server.sendState({ status, reason: 'the reason' });
+    await taker.shows('stopped');
+    expect(taker.participation).toMatchObject({ because });
+    expect(taker.store.state.runState).toMatchObject({ status });
+    expect(taker.outcome(1)).toBe('abandoned');
+    expect(taker.contribution(1)!.spentEpsilon).toBe(0);
+    expect(taker.endings).toBe(1);
+  });
+
+  test('a trainer that is gone ends it, and nothing stays half done', async () => {
+    const taker = await bench.join();
+    taker.trainer.onCancel = 'go-on';
+    bench.server.startRound(1);
+    await taker.training();
+    taker.loop.fail('the worker died');
+    expect(taker.participation).toMatchObject({ because: 'device-error', message: 'the worker died' });
+    expect(taker.outcome(1)).toBe('abandoned');
+  });
+
+  test('a connection that the server closed on purpose is not opened again', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    server.replaceConnections();
+    await taker.shows('stopped');
+    expect(taker.participation).toMatchObject({ because: 'refused' });
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(server.joins).toHaveLength(1);
+  });
+});
+
+describe('joining', () => {
+  test('a plan other than the one agreed to before is refused, and nothing is sent', async () => {
+    const { server } = bench;
+    const ledger = new ProbedLedger();
+    await ledger.saveIdentity({
+      contributorId: 'contributor1',
+      token: 't'.repeat(20),
+      planHash: 'c'.repeat(64),
+    });
+    const payload = Uint8Array.of(1, 2, 3);
+    await ledger.write({ round: 1, event: { type: 'non-private' }, payload, outcome: 'pending' });
+    const taker = await bench.enter({ ledger });
+    await taker.shows('stopped');
+    expect(taker.participation).toMatchObject({
+      because: 'refused',
+      message: expect.stringMatching(/its plan has changed\. Nothing was sent/) as string,
+    });
+    await quiet();
+    expect([server.joins, server.updates]).toEqual([[], []]);
+    expect(await ledger.identity()).toMatchObject({ planHash: 'c'.repeat(64) });
+  });
+
+  test.each([
+    ['PLAN_CHANGED', 'refused', 'what the server says'],
+    ['IDENTITY_INVALID', 'refused', 'what the server says'],
+    ['RUN_ENDED', 'run-completed', 'This run is over.'],
+  ] as const)('%s of the server ends it (%s)', async (code, because, message) => {
+    bench.server.answerJoin = () => refusal(code, 'what the server says');
+    const taker = await bench.enter();
+    await taker.shows('stopped');
+    expect(taker.participation).toMatchObject({ because, message });
+  });
+
+  test('is tried again after an error that may pass', async () => {
+    const { server } = bench;
+    server.answerJoin = () => (server.joins.length === 1 ? refusal('STORE_ERROR') : server.joined());
+    const taker = await bench.join();
+    expect(server.joins).toHaveLength(2);
+    expect(taker.participation.status).toBe('waiting');
+  });
+
+  test('without a ledger that can be written does not begin', async () => {
+    const ledger = new ProbedLedger();
+    ledger.beforeSaveIdentity = () => {
+      throw new ChoraleError('LEDGER_UNAVAILABLE', 'no storage');
+    };
+    const taker = await bench.enter({ ledger });
+    await taker.shows('stopped');
+    expect(taker.participation).toMatchObject({ because: 'device-error', message: 'no storage' });
+  });
+});
+
+describe('a server that is gone', () => {
+  test('is shown, waited for and joined again', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    await server.stop();
+    await taker.shows('disconnected');
+    await server.start();
+    await taker.shows('waiting');
+    expect(server.joins.map(({ identity }) => identity?.contributorId)).toEqual([undefined, 'contributor1']);
+    server.startRound(1);
+    (await taker.training()).finish();
+    await taker.settled(1, 'accepted');
+  });
+
+  test('training goes on without it; the update is delivered when it is back', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    server.startRound(1);
+    const call = await taker.training();
+    await server.stop();
+    await quiet();
+    expect(taker.participation.status).toBe('training');
+    const bytes = call.finish();
+    await until(() => taker.contribution(1)?.outcome === 'sending', 'the update to be ready');
+    expect(server.updates).toEqual([]);
+    await server.start();
+    await taker.settled(1, 'accepted');
+    expect(server.updates).toEqual([{ round: 1, bytes }]);
+    await taker.shows('waiting');
+  });
+
+  test('a round that waited behind another when it went is offered again by it, or not computed', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    taker.trainer.onCancel = 'go-on';
+    server.startRound(1);
+    const call = await taker.training();
+    server.endRound(1);
+    server.startRound(2);
+    await quiet();
+    server.breakConnections();
+    await until(() => server.joins.length === 2, 'the second join');
+    await quiet();
+    call.fail(new DOMException('given up', 'AbortError'));
+    await quiet();
+    expect(taker.trainer.calls).toHaveLength(1);
+    server.startRound(3);
+    expect((await taker.training(2)).round).toBe(3);
+  });
+
+  test('a round that it closed meanwhile is given up: nobody waits for it, so it need not cost', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    server.startRound(1);
+    await taker.training();
+    server.run = { ...server.run, state: { ...server.run.state, round: 2 } };
+    server.breakConnections();
+    await taker.settled(1, 'abandoned');
+    expect(taker.store.state.spentEpsilon).toBe(0);
+    expect(server.updates).toEqual([]);
+  });
+});
+
+describe('messages that do not fit the protocol', () => {
+  test('are dropped without harm', async () => {
+    const { server } = bench;
+    const logged = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+    const taker = await bench.join();
+    const start = { runId: 'run-1', round: 1, attempt: 1, adapterVersion: 0, timeLeftMs: 1000 };
+    const bad: [string, ...unknown[]][] = [
+      ['round:start', { ...start, round: 0 }, new Uint8Array(96)],
+      ['round:start', { ...start, extra: 1 }, new Uint8Array(96)],
+      ['round:start', start, 'no bytes'],
+      ['round:start', start],
+      ['round:start'],
+      ['round:end', { round: 1 }],
+      ['round:record', { round: 'one' }],
+      ['run:state', null],
+      ['run:state', { ...server.run.state, status: 'unheard of' }],
+      ['no such event', 1],
+    ];
+    for (const [event, ...message] of bad) server.send(event, ...message);
+    await until(() => logged.mock.calls.length === bad.length - 1, 'all of them');
+    expect(taker.trainer.calls).toEqual([]);
+    expect(taker.participation.status).toBe('waiting');
+    server.startRound(1);
+    (await taker.training()).finish();
+    await taker.settled(1, 'accepted');
+  });
+
+  test('an answer to an update that makes no sense does not let other bytes out', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    let answers = 0;
+    server.answerUpdate = () => {
+      answers += 1;
+      return { ok: true, value: { stored: 'perhaps' } } as never;
+    };
+    server.startRound(1);
+    (await taker.training()).finish();
+    await taker.settled(1, 'refused');
+    server.answerUpdate = ({ round }) => ok({ round, duplicate: false });
+    server.startRound(1, 2);
+    await quiet();
+    expect([answers, server.updates.length, taker.trainer.calls.length]).toEqual([1, 1, 1]);
+  });
+});

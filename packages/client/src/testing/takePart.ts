@@ -1,0 +1,145 @@
+import { privacyPlanOf } from '@chorale/trainer/privacyPlan';
+import type { RunConfigInput } from '@chorale/protocol';
+import type { Identity, Ledger, LedgerEntry } from '../ledger.ts';
+import { openMemoryLedger } from '../ledger.ts';
+import { RoundLoop } from '../roundLoop.ts';
+import { ScriptedServer, publicRun, until } from './scriptedServer.ts';
+import { ScriptedTrainer } from './scriptedTrainer.ts';
+import type { Contribution, Participation } from '../state.ts';
+import { StateStore } from '../stateStore.ts';
+
+/** A ledger whose writes a test can hold up or let fail. */
+export class ProbedLedger implements Ledger {
+  readonly #inner = openMemoryLedger();
+  /** Called before an entry is written; what it throws, the write throws. */
+  beforeWrite: (entry: LedgerEntry) => Promise<void> | void = () => undefined;
+  beforeSaveIdentity: () => Promise<void> | void = () => undefined;
+
+  identity = (): Promise<Identity | null> => this.#inner.identity();
+
+  async saveIdentity(identity: Identity): Promise<void> {
+    await this.beforeSaveIdentity();
+    await this.#inner.saveIdentity(identity);
+  }
+
+  entries = (): Promise<LedgerEntry[]> => this.#inner.entries();
+
+  async write(entry: LedgerEntry): Promise<void> {
+    await this.beforeWrite(entry);
+    await this.#inner.write(entry);
+  }
+}
+
+/** A contributor in a round loop on a scripted server, with all that a test looks at. */
+export class Taker {
+  readonly store = new StateStore();
+  readonly trainer: ScriptedTrainer;
+  readonly loop: RoundLoop;
+  readonly ledger: ProbedLedger;
+  /** Every participation it showed, in order. */
+  readonly shown: Participation[] = [];
+  endings = 0;
+
+  constructor(
+    server: ScriptedServer,
+    {
+      ledger = new ProbedLedger(),
+      epsilonLimit = Infinity,
+    }: { ledger?: ProbedLedger; epsilonLimit?: number },
+  ) {
+    this.ledger = ledger;
+    this.trainer = new ScriptedTrainer(server.binding);
+    this.store.subscribe(() => {
+      if (this.shown.at(-1) !== this.participation) this.shown.push(this.participation);
+    });
+    this.loop = new RoundLoop({
+      serverUrl: server.url,
+      run: server.run.run,
+      plan: privacyPlanOf(server.run.run.plan),
+      epsilonLimit,
+      ledger,
+      trainer: this.trainer.remote,
+      store: this.store,
+      onEnded: () => {
+        this.endings += 1;
+      },
+    });
+  }
+
+  get participation(): Participation {
+    return this.store.state.participation;
+  }
+
+  contribution(round: number): Contribution | undefined {
+    return this.store.state.contributions.find((one) => one.round === round);
+  }
+
+  outcome(round: number): Contribution['outcome'] | undefined {
+    return this.contribution(round)?.outcome;
+  }
+
+  async shows(status: Participation['status']): Promise<void> {
+    await until(
+      () => this.participation.status === status,
+      `"${status}", not ${JSON.stringify(this.participation)}`,
+    );
+  }
+
+  /** Waits for the trainer's so many-th call, from 1. */
+  async training(count = 1) {
+    await until(() => this.trainer.calls.length >= count, `call ${count} of the trainer`);
+    return this.trainer.calls[count - 1]!;
+  }
+
+  async settled(round: number, outcome: Contribution['outcome']): Promise<void> {
+    await until(
+      () => this.outcome(round) === outcome,
+      `round ${round} ${outcome}, not ${this.outcome(round)}`,
+    );
+  }
+}
+
+/** A server and its contributors, cleaned up together. */
+export class TestBench {
+  readonly server: ScriptedServer;
+  readonly #takers: Taker[] = [];
+
+  private constructor(server: ScriptedServer) {
+    this.server = server;
+  }
+
+  static async open(config: Partial<RunConfigInput> = {}): Promise<TestBench> {
+    const server = new ScriptedServer(await publicRun(config));
+    await server.start();
+    return new TestBench(server);
+  }
+
+  /** Starts taking part and waits until it has joined. */
+  async join(options: ConstructorParameters<typeof Taker>[1] = {}): Promise<Taker> {
+    const taker = await this.enter(options);
+    await taker.shows('waiting');
+    return taker;
+  }
+
+  async enter(options: ConstructorParameters<typeof Taker>[1] = {}): Promise<Taker> {
+    const taker = new Taker(this.server, options);
+    this.#takers.push(taker);
+    await taker.loop.start();
+    return taker;
+  }
+
+  /** Ends a page as closing its tab does: without a word. */
+  async close(taker: Taker): Promise<void> {
+    taker.loop.fail('the tab was closed');
+    taker.trainer.close();
+    await until(() => this.server.connections === 0, 'the connection to close');
+  }
+
+  async clean(): Promise<void> {
+    for (const taker of this.#takers) {
+      taker.loop.fail('the test is over');
+      taker.trainer.close();
+    }
+    await this.server.stop();
+  }
+}
