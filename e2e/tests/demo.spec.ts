@@ -40,9 +40,16 @@ test('the demo opens two tabs, trains a round and leaves an adapter', async () =
   });
 });
 
-test('where no browser starts, the demo says so and completes with Node contributors', async () => {
-  await demo({ CHORALE_CHROMIUM: '/bin/false' }, async (result) => {
-    await expectCompleted(result);
-    expect(result.stdout).toContain('using Node contributors with the same training code instead of tabs.');
+for (const [what, path] of [
+  ['is', '/nonexistent/chromium'],
+  ['starts', '/bin/false'],
+] as const) {
+  test(`where no browser ${what}, the demo says so and completes with Node contributors`, async () => {
+    await demo({ CHORALE_CHROMIUM: path }, async (result) => {
+      await expectCompleted(result);
+      expect(result.stdout).toContain(`No browser: `);
+      expect(result.stdout).toContain(path);
+      expect(result.stdout).toContain('Using Node contributors with the same training code instead of tabs.');
+    });
   });
-});
+}

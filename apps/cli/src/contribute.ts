@@ -77,10 +77,7 @@ export async function contributeUntilEnd(options: NodeContribution): Promise<Con
   }
   await contributor.checkDevice();
   ready(contributor.getState().device);
-  const blob = await openAsBlob(dataPath).catch((cause: unknown) => {
-    throw new ChoraleError('DATA_UNREADABLE', `${dataPath} cannot be opened.`, { cause });
-  });
-  await contributor.readFile(new File([blob], basename(dataPath)));
+  await contributor.readFile(await openFile(dataPath));
   const table = ready(contributor.getState().rows.table);
   const text = options.columns.text ?? table.suggestedText;
   const label = options.columns.label ?? table.suggestedLabel;
@@ -95,6 +92,18 @@ export async function contributeUntilEnd(options: NodeContribution): Promise<Con
   const ended = untilStopped(contributor);
   await contributor.join();
   return await ended;
+}
+
+async function openFile(path: string): Promise<File> {
+  try {
+    return new File([await openAsBlob(path)], basename(path));
+  } catch (cause) {
+    throw new ChoraleError(
+      'DATA_UNREADABLE',
+      `${path} cannot be opened. Name an existing file with --data.`,
+      { cause },
+    );
+  }
 }
 
 function ready<T>(loadable: {

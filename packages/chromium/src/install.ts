@@ -2,7 +2,13 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { runCommand } from './command.ts';
-import { CHROMIUM_VARIABLE, findOnPath, listChromiums, playwrightExecutable } from './executable.ts';
+import {
+  CHROMIUM_VARIABLE,
+  findOnPath,
+  listChromiums,
+  playwrightExecutable,
+  type ChromiumCandidate,
+} from './executable.ts';
 
 export type EnsureChromiumOptions = {
   /** Gets one line before each thing that takes long. */
@@ -23,8 +29,8 @@ const APT_TIMEOUT_MS = 10 * 60_000;
 /**
  * Finds a Chromium that starts; else installs one: Playwright's download, then, on Debian and as root, the
  * distribution's package. Each step has a time limit.
- * @returns its path, or null with a reason for every way that was tried
- * @throws {Error} `$CHORALE_CHROMIUM` is set, but is no executable file.
+ * @returns its path, or null with a reason for every way that was tried; a wrong `$CHORALE_CHROMIUM` is such a reason,
+ *   and then nothing else is tried: whoever sets it wants that one
  */
 export async function ensureChromium({
   log,
@@ -32,7 +38,12 @@ export async function ensureChromium({
   install = true,
 }: EnsureChromiumOptions): Promise<EnsuredChromium> {
   const reasons: string[] = [];
-  const candidates = listChromiums(env);
+  let candidates: readonly ChromiumCandidate[];
+  try {
+    candidates = listChromiums(env);
+  } catch (error) {
+    return { path: null, reasons: [error instanceof Error ? error.message : String(error)] };
+  }
   for (const { path, source } of candidates) {
     const problem = await startProblem(path, env);
     if (problem === null) return { path };

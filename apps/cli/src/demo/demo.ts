@@ -64,6 +64,7 @@ export async function demo(args: string[]): Promise<number> {
   mkdirSync(directory, { recursive: true });
   say(`Data: ${data.description}`);
   const chromium = await ensureChromium({ log: say });
+  if (chromium.path === null) say(`No browser: ${chromium.reasons.join('; ')}.`);
   const server = await startServerProcess([
     `--data-dir=${join(directory, 'server')}`,
     `--config=${data.configPath}`,
@@ -160,9 +161,7 @@ function startNodeContributors(
       `--backend ${backend} needs a browser, and this machine has none.`,
     );
   }
-  say(
-    'No browser could be found or installed: using Node contributors with the same training code instead of tabs.',
-  );
+  say('Using Node contributors with the same training code instead of tabs.');
   for (const dataPath of files) {
     contributeUntilEnd({
       serverUrl,
