@@ -46,6 +46,8 @@ test('texts, token ids and counts of rows stay in the tab', async ({ browser }) 
     expect(binaryFrames).toBe(2);
     expect(sent.filter((bytes) => bytes.length === 80 + 4 * run.plan.parameterCount)).toHaveLength(2);
     expect(sent.some((bytes) => bytes.includes('"join"'))).toBe(true);
+    // … and what the worker asks for, too: the model comes through it
+    expect(sent.some((bytes) => bytes.includes('model.safetensors'))).toBe(true);
 
     const everything = Buffer.concat(sent.flatMap((bytes) => [bytes, Buffer.from('\n')]));
     for (const word of CANARIES.flatMap((canary) => canary.split(' '))) {
