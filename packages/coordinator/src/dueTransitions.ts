@@ -121,5 +121,5 @@ function abandon(
 /** True when the open round no longer waits for this member. */
 export function isGone(state: EngineState, contributorId: string, nowMs: number): boolean {
   const presence = state.presence.get(contributorId);
-  return presence === undefined || (!presence.online && nowMs >= presence.goneAtMs);
+  return presence === undefined || ('goneAtMs' in presence && nowMs >= presence.goneAtMs);
 }

@@ -45,8 +45,14 @@ export type Phase =
   | { status: 'stopped'; round: number }
   | { status: 'failed'; round: number; message: string };
 
-/** Whether a contributor is there. Offline ones are remembered only while the open round waits for them. */
-export type Presence = { online: true; available: boolean } | { online: false; goneAtMs: number };
+/**
+ * Whether a contributor is there. Offline ones are remembered only while the open round waits for them. The open round
+ * waits for one who paused or is offline until goneAtMs, then goes on without her.
+ */
+export type Presence =
+  | { online: true; available: true }
+  | { online: true; available: false; goneAtMs: number }
+  | { online: false; goneAtMs: number };
 
 /** What survives a restart. */
 export type DurableState = {

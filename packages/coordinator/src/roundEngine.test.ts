@@ -280,6 +280,29 @@ describe('an open round', () => {
     expect(run.status).toBe('aggregating');
   });
 
+  it('waits for a paused member for the grace, then goes on without her until she resumes', () => {
+    const run = training();
+    run.send({ type: 'availability', contributorId: 'c', available: false });
+    run.deliver('a', 'b');
+    expect(nextTimeoutMs(run.state, run.rules, run.nowMs)).toBe(run.nowMs + 10_000);
+    run.wait(9_999);
+    expect(run.status).toBe('training');
+    expect(cohortView(run.state, run.nowMs)).toContainEqual({ contributorId: 'c', state: 'training' });
+    expect(run.wait(1)).toEqual([{ type: 'aggregate' }]);
+  });
+
+  it('waits for a member who resumes within the grace', () => {
+    const run = training();
+    run.send({ type: 'availability', contributorId: 'c', available: false });
+    run.deliver('a', 'b');
+    run.wait(5_000);
+    run.send({ type: 'availability', contributorId: 'c', available: true });
+    run.wait(20_000);
+    expect(run.status).toBe('training');
+    run.deliver('c');
+    expect(run.view).toMatchObject({ status: 'aggregating', received: 3 });
+  });
+
   it('offers the round again to a member who resumes', () => {
     const run = training();
     run.send({ type: 'availability', contributorId: 'a', available: false });

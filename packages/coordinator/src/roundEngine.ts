@@ -48,7 +48,7 @@ function apply(state: EngineState, event: RoundEvent, context: StepContext): Tra
     case 'join':
       return join(state, event.contributorId);
     case 'availability':
-      return setAvailability(state, event.contributorId, event.available);
+      return setAvailability(state, event.contributorId, event.available, context);
     case 'disconnect':
       return disconnect(state, event.contributorId, context);
     case 'leave':
@@ -86,7 +86,12 @@ function join(state: EngineState, contributorId: string): Transition {
   };
 }
 
-function setAvailability(state: EngineState, contributorId: string, available: boolean): Transition {
+function setAvailability(
+  state: EngineState,
+  contributorId: string,
+  available: boolean,
+  { rules, nowMs }: StepContext,
+): Transition {
   const before = state.presence.get(contributorId);
   if (!before?.online)
     throw new ChoraleError('NOT_JOINED', 'expected a contributor who has joined; join first');
@@ -95,7 +100,13 @@ function setAvailability(state: EngineState, contributorId: string, available: b
   // Somebody who paused in the middle of the round and comes back may have dropped the work: offer it again.
   const resumes = available && open !== undefined && findMember(open, contributorId)?.state === 'training';
   return {
-    state: withPresence(state, contributorId, { online: true, available }),
+    state: withPresence(
+      state,
+      contributorId,
+      available
+        ? { online: true, available }
+        : { online: true, available, goneAtMs: nowMs + rules.reconnectGraceMs },
+    ),
     effects: resumes ? [startRound(open, state.durable.adapterVersion, [contributorId])] : [],
   };
 }

@@ -9,7 +9,7 @@ export type RoundRules = {
   minimumUpdates: number;
   /** Time a round has to collect its updates, and time recruiting waits for a full cohort; > 0. */
   deadlineMs: number;
-  /** How long a member may be disconnected before the round no longer waits for it. */
+  /** How long a member may be disconnected or paused before the round no longer waits for it. */
   reconnectGraceMs: number;
   /** The same after a restart of the server, when everybody has to come back at once. */
   restartGraceMs: number;

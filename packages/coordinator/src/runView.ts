@@ -48,8 +48,8 @@ export function cohortView(state: EngineState, nowMs: number): MemberView[] {
   return keptBetween(phase).map((contributorId) => ({ contributorId, state: 'received' }));
 
   function waitingState({ contributorId }: { contributorId: string }): MemberView['state'] {
-    if (state.presence.get(contributorId)?.online) return 'training';
-    return isGone(state, contributorId, nowMs) ? 'dropped' : 'disconnected';
+    if (isGone(state, contributorId, nowMs)) return 'dropped';
+    return state.presence.get(contributorId)?.online ? 'training' : 'disconnected';
   }
 }
 
@@ -65,7 +65,7 @@ export function nextTimeoutMs(state: EngineState, rules: RoundRules, steppedAtMs
   const open = openRound(phase);
   if (open) {
     times.push(open.deadlineMs);
-    for (const presence of state.presence.values()) if (!presence.online) times.push(presence.goneAtMs);
+    for (const presence of state.presence.values()) if ('goneAtMs' in presence) times.push(presence.goneAtMs);
   }
   const pending = times.filter((timeMs) => timeMs > steppedAtMs);
   return pending.length === 0 ? null : Math.min(...pending);
