@@ -151,6 +151,13 @@ describe('refusals', () => {
   });
 });
 
+test('sampling never raises epsilon, also where fractional orders are only bounded', () => {
+  // A counterexample that the properties below once found
+  for (const q of [1e-4, 0.1, 0.999]) {
+    expect(rdpEpsilon(steps(q, 0.05, 1), 1e-12)).toBeLessThanOrEqual(rdpEpsilon(steps(1, 0.05, 1), 1e-12));
+  }
+});
+
 describe('properties', () => {
   const rate = fc.double({ min: 1e-4, max: 1, noNaN: true });
   const noise = fc.double({ min: 0.05, max: 50, noNaN: true });

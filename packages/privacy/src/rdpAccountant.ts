@@ -39,8 +39,8 @@ export function supports(event: DpEvent): boolean {
 /**
  * Rényi differential privacy of an event; composition adds it up (Mironov 2017, Proposition 1).
  * @param orders each > 1
- * @returns one value ≥ 0 per order, never under the true one; Infinity where no bound is known: for an event
- * without protection, and at fractional orders below a noise multiplier of 0.2
+ * @returns one value ≥ 0 per order, never under the true one: exact to 1e-10, but only an upper bound at fractional
+ * orders below a noise multiplier of 0.2; Infinity for an event without protection
  * @throws {TypeError} the event holds a mechanism that this accountant does not know
  * @throws {RangeError} a parameter of the event or an order is out of its range
  */
@@ -136,11 +136,12 @@ function rdpOfOne(event: PoissonSampledGaussianEvent, orders: readonly number[])
   }
   const key = `${samplingRate} ${noiseMultiplier}`;
   if (key === lastKey && orders === lastOrders) return lastRdp;
-  const rdp = Float64Array.from(orders, (order) =>
-    samplingRate < 1 && !Number.isInteger(order) && noiseMultiplier < SMALLEST_FRACTIONAL_NOISE
-      ? Infinity
-      : rdpOfSampledGaussian(samplingRate, noiseMultiplier, order),
-  );
+  const rdp = Float64Array.from(orders, (order) => {
+    // Where the quadrature is not offered: sampling only lowers a Rényi divergence (it is quasi-convex), so the Gaussian
+    // without sampling bounds it. Leaving such orders out would make epsilon at q < 1 larger than at q = 1.
+    const unsampled = noiseMultiplier < SMALLEST_FRACTIONAL_NOISE && !Number.isInteger(order);
+    return rdpOfSampledGaussian(unsampled ? 1 : samplingRate, noiseMultiplier, order);
+  });
   if (orders === RDP_ORDERS) [lastKey, lastOrders, lastRdp] = [key, orders, rdp];
   return rdp;
 }
