@@ -18,7 +18,6 @@ export const ERROR_CODES = {
   DATA_UNKNOWN_LABELS: { retryable: false, meaning: 'no label of the file is one of the task' },
   DATA_TOO_FEW_ROWS: { retryable: false, meaning: 'too few usable rows are left' },
   // Privacy
-  PRIVACY_LIMIT: { retryable: false, meaning: 'the round would cross a limit the contributor set' },
   PLAN_CHANGED: { retryable: false, meaning: 'the run is not the one the contributor agreed to' },
   LEDGER_UNAVAILABLE: { retryable: false, meaning: 'the privacy ledger cannot be written' },
   // Talking to the server

@@ -3,7 +3,7 @@ import { openCompute } from '@chorale/compute';
 import { webCryptoNoise } from '@chorale/privacy';
 import { expectClose } from '@chorale/testing/tolerance';
 import { seededRandom } from '@chorale/testing/seededRandom';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { computeClientUpdate, sumClippedGradients } from './clientUpdate.ts';
 import { everyone, nobody, norm, POISONED_WORD, silence, tinyTraining } from './testing/tinyTraining.ts';
 
@@ -231,3 +231,27 @@ test('the stand-ins do what they say', async () => {
   expect(await update({ random: nobody, noise: silence })).toBe(0);
   classifier.dispose();
 });
+
+test.each([0.1, 0.4])(
+  'a round draws each example with the accounted rate %s, anew in every step',
+  async (samplingRate) => {
+    const compute = await openCompute('cpu');
+    const { options, parameters, classifier } = tinyTraining(compute);
+    const localSteps = 40;
+    const examples = Array.from({ length: 10 }, () => options.examples).flat();
+    const drawn = vi.spyOn(classifier, 'exampleGradients');
+    await computeClientUpdate(parameters, {
+      ...options,
+      examples,
+      plan: { ...options.plan, samplingRate, localSteps },
+      random: seededRandom(11),
+      noise: silence,
+    });
+    const total = drawn.mock.calls.reduce((sum, [, batch]) => sum + batch.length, 0);
+    const coins = examples.length * localSteps;
+    // Binomial(coins, q): half or twice the rate is far outside five standard deviations
+    const tolerance = 5 * Math.sqrt(coins * samplingRate * (1 - samplingRate));
+    expect(Math.abs(total - coins * samplingRate)).toBeLessThan(tolerance);
+    classifier.dispose();
+  },
+);
