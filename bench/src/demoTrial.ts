@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { webCryptoNoise, webCryptoRandom, spentEpsilonAfter, reportEpsilon } from '@chorale/privacy';
+import { webCryptoNoise, webCryptoRandom, spentEpsilonAfter, roundEpsilonUp } from '@chorale/privacy';
 import type { RunConfig, RunConfigInput } from '@chorale/protocol';
 import { parseRunConfig } from '@chorale/protocol';
 import type { Compute, ModelFiles } from '@chorale/trainer';
@@ -97,7 +97,7 @@ async function simulate(device: Compute, config: RunConfig) {
   const epsilon = spentEpsilonAfter(plan, config.rounds.count);
   return {
     noiseMultiplier,
-    spentEpsilon: Number.isFinite(epsilon) ? reportEpsilon(epsilon) : null,
+    spentEpsilon: Number.isFinite(epsilon) ? roundEpsilonUp(epsilon) : null,
     accuracies: accuracies.map((accuracy) => Number(accuracy.toFixed(4))),
   };
 }

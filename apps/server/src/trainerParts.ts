@@ -1,4 +1,4 @@
-import { reportEpsilon, spentEpsilonAfter } from '@chorale/privacy';
+import { roundEpsilonUp, spentEpsilonAfter } from '@chorale/privacy';
 import {
   MODEL_FILE_NAMES,
   describeAdapter,
@@ -19,7 +19,7 @@ export const trainerParts: ServerParts = {
   resolveNoiseMultiplier,
   spentEpsilon(plan, rounds) {
     if (plan.config.privacy.unit === 'none') return null;
-    return reportEpsilon(spentEpsilonAfter(privacyPlanOf(plan), rounds));
+    return roundEpsilonUp(spentEpsilonAfter(privacyPlanOf(plan), rounds));
   },
   openEvaluation: (job) => openEvaluatorThread(job),
 };

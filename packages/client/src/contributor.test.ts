@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { reportEpsilon, spentEpsilonAfter } from '@chorale/privacy';
+import { roundEpsilonUp, spentEpsilonAfter } from '@chorale/privacy';
 import type { RunConfigInput } from '@chorale/protocol';
 import { ChoraleError } from '@chorale/protocol';
 import { privacyPlanOf } from '@chorale/trainer/privacyPlan';
@@ -67,7 +67,7 @@ describe('loading the run', () => {
       run: { status: 'ready', value: server.run },
       runState: server.run.state,
       spentEpsilon: 0,
-      agreedEpsilon: reportEpsilon(whole),
+      agreedEpsilon: roundEpsilonUp(whole),
     });
   });
 

@@ -1,5 +1,5 @@
 import { proxy } from 'comlink';
-import { reportEpsilon, spentEpsilonAfter } from '@chorale/privacy';
+import { roundEpsilonUp, spentEpsilonAfter } from '@chorale/privacy';
 import type { BackendName, PublicRun } from '@chorale/protocol';
 import { ChoraleError, hashPlan } from '@chorale/protocol';
 import { privacyPlanOf } from '@chorale/trainer/privacyPlan';
@@ -80,7 +80,7 @@ export class Contributor implements ContributorController {
         runState: value.state,
         rounds: value.rounds,
         spentEpsilon: privacy.unit === 'none' ? null : 0,
-        agreedEpsilon: privacy.unit === 'none' ? null : reportEpsilon(this.#options.epsilonLimit ?? whole),
+        agreedEpsilon: privacy.unit === 'none' ? null : roundEpsilonUp(this.#options.epsilonLimit ?? whole),
       });
     } catch (error) {
       this.#store.set({ run: { status: 'failed', error: clientError(error) } });

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { DpEvent } from '@chorale/privacy';
-import { reportEpsilon, rdpEpsilon, spentEpsilonAfter } from '@chorale/privacy';
+import { roundEpsilonUp, rdpEpsilon, spentEpsilonAfter } from '@chorale/privacy';
 import { privacyPlanOf } from '@chorale/trainer/privacyPlan';
 import { quiet } from './testing/scriptedServer.ts';
 import type { Taker } from './testing/takePart.ts';
@@ -65,9 +65,9 @@ describe('the limit', () => {
     const taker = await bench.join({ epsilonLimit: (two + three) / 2 });
     await contribute(taker, 1);
     await contribute(taker, 2);
-    expect(taker.store.state.spentEpsilon).toBe(reportEpsilon(two));
+    expect(taker.store.state.spentEpsilon).toBe(roundEpsilonUp(two));
     await expectStoppedBefore(taker, 3);
-    expect(taker.store.state.spentEpsilon).toBe(reportEpsilon(two));
+    expect(taker.store.state.spentEpsilon).toBe(roundEpsilonUp(two));
     expect(taker.contribution(3)).toBeUndefined();
   });
 
@@ -80,7 +80,7 @@ describe('the limit', () => {
       const plan = privacyPlanOf(bench.server.run.run.plan);
       const taker = await bench.join({ epsilonLimit: spentEpsilonAfter(plan, 5) });
       for (let round = 1; round <= 5; round++) await contribute(taker, round);
-      expect(taker.store.state.spentEpsilon).toBe(reportEpsilon(spentEpsilonAfter(plan, 5)));
+      expect(taker.store.state.spentEpsilon).toBe(roundEpsilonUp(spentEpsilonAfter(plan, 5)));
       await expectStoppedBefore(taker, 6);
     },
   );
@@ -116,11 +116,11 @@ describe('what the ledger holds', () => {
     bench = await TestBench.open();
     const older = [eventOf(0.5), eventOf(2)];
     const taker = await bench.join({ ledger: await ledgerWith(older) });
-    expect(taker.store.state.spentEpsilon).toBe(reportEpsilon(composed(...older)));
-    expect(taker.contribution(1)!.spentEpsilon).toBe(reportEpsilon(composed(eventOf(0.5))));
-    expect(taker.contribution(2)!.spentEpsilon).toBe(reportEpsilon(composed(...older)));
+    expect(taker.store.state.spentEpsilon).toBe(roundEpsilonUp(composed(...older)));
+    expect(taker.contribution(1)!.spentEpsilon).toBe(roundEpsilonUp(composed(eventOf(0.5))));
+    expect(taker.contribution(2)!.spentEpsilon).toBe(roundEpsilonUp(composed(...older)));
     await contribute(taker, 3);
-    const spent = reportEpsilon(composed(...older, eventOf(1)));
+    const spent = roundEpsilonUp(composed(...older, eventOf(1)));
     expect(taker.contribution(3)!.spentEpsilon).toBe(spent);
     expect(taker.store.state.spentEpsilon).toBe(spent);
   });
@@ -144,7 +144,7 @@ describe('what the ledger holds', () => {
     await taker.training();
     expect(taker.contribution(1)).toMatchObject({
       outcome: 'computing',
-      spentEpsilon: reportEpsilon(composed(eventOf(1))),
+      spentEpsilon: roundEpsilonUp(composed(eventOf(1))),
     });
     expect(taker.store.state.spentEpsilon).toBe(0);
   });
@@ -155,7 +155,7 @@ describe('rounds that the server has and the ledger has not', () => {
     bench = await TestBench.open();
     bench.server.contributedRounds = [1, 2];
     const taker = await bench.join();
-    expect(taker.store.state.spentEpsilon).toBe(reportEpsilon(composed(eventOf(1), eventOf(1))));
+    expect(taker.store.state.spentEpsilon).toBe(roundEpsilonUp(composed(eventOf(1), eventOf(1))));
     expect(await taker.ledger.entries()).toMatchObject([
       { round: 1, outcome: 'accepted', payload: null },
       { round: 2, outcome: 'accepted', payload: null },

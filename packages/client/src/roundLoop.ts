@@ -1,6 +1,6 @@
 import { proxy } from 'comlink';
 import type { PrivacyPlan } from '@chorale/privacy';
-import { reportEpsilon, roundEvent } from '@chorale/privacy';
+import { roundEpsilonUp, roundEvent } from '@chorale/privacy';
 import type { ErrorCode, PublicRun, RoundStartMessage, RunState } from '@chorale/protocol';
 import { ENDED_STATUSES, PROTOCOL_VERSION, encodedBytes, wireError } from '@chorale/protocol';
 import type { Ledger, LedgerEntry } from './ledger.ts';
@@ -375,7 +375,7 @@ export class RoundLoop {
     const spent = spentEpsilon(upToRound, plan, outcome === 'computing' ? 1 : 0);
     store.setContribution(round, {
       outcome,
-      spentEpsilon: plan.unit === 'none' ? null : reportEpsilon(spent),
+      spentEpsilon: plan.unit === 'none' ? null : roundEpsilonUp(spent),
       payloadBytes: encodedBytes(run.plan.parameterCount),
     });
   }
@@ -383,7 +383,7 @@ export class RoundLoop {
   #showSpent(): void {
     const { store, plan } = this.#options;
     const spent = spentEpsilon(this.#entries.values(), plan);
-    store.set({ spentEpsilon: plan.unit === 'none' ? null : reportEpsilon(spent) });
+    store.set({ spentEpsilon: plan.unit === 'none' ? null : roundEpsilonUp(spent) });
   }
 }
 

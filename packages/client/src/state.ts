@@ -66,11 +66,34 @@ export type StopReason =
   | 'run-completed'
   | 'run-stopped'
   | 'withdrawn'
-  | 'budget-spent'
   | 'device-error'
   /** Another tab of this browser takes part in the run already. */
   | 'other-tab'
   | 'refused';
+
+export type ReadingReason = 'epsilon-limit' | 'most-rounds';
+
+/**
+ * What a contributor allows at most, whatever the server sends. Set before she joins; kept with her ledger, so that a
+ * reload changes nothing.
+ */
+export type Limits = {
+  /** Most epsilon in this run; null when privacy.unit is none. */
+  epsilonLimit: number | null;
+  /** A plan with less noise than this is refused; null when privacy.unit is none. */
+  leastNoiseMultiplier: number | null;
+  /** Most rounds to take part in, an integer ≥ 1. */
+  mostRounds: number;
+};
+
+/** What limits come to under the run's plan. */
+export type LimitsView = {
+  limits: Limits;
+  /** Why the plan is refused under these limits; null when it fits. */
+  problem: ClientError | null;
+  /** Rounds of the plan they allow; null while this is computed. */
+  roundsAllowed: number | null;
+};
 
 /** What this tab is doing for the run. Each state carries just what is valid in it. */
 export type Participation =
@@ -80,6 +103,8 @@ export type Participation =
   | { status: 'training'; round: number; step: number; localSteps: number }
   | { status: 'sending'; round: number; payloadBytes: number }
   | { status: 'paused'; reason: string }
+  /** One of her own limits is reached: she trains no more and reads how the run goes on. */
+  | { status: 'reading'; because: ReadingReason; message: string }
   | { status: 'disconnected'; reason: string }
   | { status: 'stopped'; because: StopReason; message: string };
 
@@ -104,8 +129,10 @@ export type ContributorState = {
   contributions: Contribution[];
   /** What this contributor has spent in this run, rounded up; null when privacy.unit is none. */
   spentEpsilon: number | null;
-  /** What she agreed to at most: epsilon after all rounds of the plan; null when privacy.unit is none. */
-  agreedEpsilon: number | null;
+  /** Epsilon after all rounds of the plan, rounded up; null when privacy.unit is none. */
+  plannedEpsilon: number | null;
+  /** Her own limits: at first just what the whole plan asks for. null until the run is loaded. */
+  limits: LimitsView | null;
 };
 
 /** What the pages call. Errors do not throw: they arrive in the state, next to what caused them. */
@@ -119,6 +146,8 @@ export type ContributorController = {
   readText(text: string): Promise<void>;
   chooseColumns(columns: { text: string; label: string }): Promise<void>;
   clearRows(): void;
+  /** Sets her own limits; before joining only. Values out of range arrive as `limits.problem`. */
+  setLimits(limits: Limits): void;
   /** Loads the model, joins the run and takes part until it ends. Needs device and rows to be ready. */
   join(): Promise<void>;
   pause(): void;

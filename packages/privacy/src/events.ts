@@ -1,20 +1,38 @@
-/** Who counts as one: one row of one tab. (`contributor`, the whole tab, comes with its own mechanism.) */
-export type PrivacyUnit = 'example' | 'none';
+/**
+ * Who counts as one. `example`: one row of one tab. `contributor`: all that one contributor puts into a round.
+ * `none`: nobody is protected.
+ */
+export type PrivacyUnit = 'example' | 'contributor' | 'none';
 
 /**
- * Neighbouring relation of every event here. `zero-out`: one example is replaced by nothing while the number of rows
- * is public; the numbers equal those of add/remove, and q*n may be public (JAX-Privacy's ZERO_OUT).
+ * What two neighbouring data sets differ in.
+ * `zero-out`: one unit is replaced by nothing while the number of rows is public; the numbers equal those of add/remove,
+ * and q*n may be public (JAX-Privacy's ZERO_OUT).
+ * `replace`: one unit is replaced by any other. For a contributor, who is known to take part, this is local differential
+ * privacy: any two data sets look alike.
  */
-export type NeighbouringRelation = 'zero-out';
+export type NeighbouringRelation = 'zero-out' | 'replace';
+
+/** Unit and relation belong together: the sensitivity of each mechanism is stated for this pair. */
+type ProtectedUnit =
+  | { privacyUnit: 'example'; neighbouringRelation: 'zero-out' }
+  | { privacyUnit: 'contributor'; neighbouringRelation: 'replace' };
+
+/** One value plus Gaussian noise. */
+export type GaussianEvent = ProtectedUnit & {
+  type: 'gaussian';
+  /** Noise standard deviation over the L2 sensitivity of the value under the stated relation; > 0. */
+  noiseMultiplier: number;
+};
 
 /** One noised sum over a Poisson sample: every example joins with probability samplingRate, independently. */
 export type PoissonSampledGaussianEvent = {
   type: 'poisson-sampled-gaussian';
   privacyUnit: 'example';
-  neighbouringRelation: NeighbouringRelation;
+  neighbouringRelation: 'zero-out';
   /** In (0, 1]. */
   samplingRate: number;
-  /** Noise standard deviation over the sensitivity; > 0. */
+  /** Noise standard deviation over the L2 sensitivity of the sum; > 0. */
   noiseMultiplier: number;
 };
 
@@ -28,4 +46,5 @@ export type ComposedEvent = { type: 'composed'; events: readonly DpEvent[] };
 export type NonPrivateEvent = { type: 'non-private' };
 
 /** A mechanism as data: it states the mathematics completely. New mathematics = a new type, never a new meaning. */
-export type DpEvent = PoissonSampledGaussianEvent | SelfComposedEvent | ComposedEvent | NonPrivateEvent;
+export type DpEvent =
+  GaussianEvent | PoissonSampledGaussianEvent | SelfComposedEvent | ComposedEvent | NonPrivateEvent;

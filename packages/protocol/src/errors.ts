@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   DATA_TOO_FEW_ROWS: { retryable: false, meaning: 'too few usable rows are left' },
   // Privacy
   PLAN_CHANGED: { retryable: false, meaning: 'the run is not the one the contributor agreed to' },
+  LIMITS_EXCEEDED: { retryable: false, meaning: "the plan is outside the contributor's own limits" },
   LEDGER_UNAVAILABLE: { retryable: false, meaning: 'the privacy ledger cannot be written' },
   // Talking to the server
   PROTOCOL_MISMATCH: { retryable: false, meaning: 'client and server speak different protocol versions' },

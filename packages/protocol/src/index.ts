@@ -26,6 +26,7 @@ export {
   roundRecordSchema,
   joinSchema,
   joinedSchema,
+  AVAILABILITIES,
   availabilitySchema,
   updateSchema,
   leaveSchema,

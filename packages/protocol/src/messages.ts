@@ -5,7 +5,7 @@ import { describeIssues } from './runConfig.ts';
 import { resolvedRunSchema, sha256Schema } from './resolvedRun.ts';
 
 /** Raised by one whenever a message or the update layout changes meaning. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** socket.io namespaces. */
 export const CONTRIBUTE_NAMESPACE = '/contribute';
@@ -66,8 +66,18 @@ export const roundRecordSchema = z.strictObject({
   /** On the public test file; null when the run has none. */
   testAccuracy: z.number().nullable(),
   testLoss: z.number().nullable(),
-  /** Epsilon of the contributor who took part most often so far, rounded up; null when privacy.unit is none. */
+  /** Epsilon of the contributor who has been charged most so far, rounded up; null when privacy.unit is none. */
   spentEpsilon: z.number().nullable(),
+  /** Sum of the noisy counts the cohort reported of its own rows; null when the run asks for none. */
+  localMetrics: z
+    .strictObject({
+      /** Rows the adapter before this round gets right, noise included; may be negative or over `rows`. */
+      correct: z.number(),
+      rows: z.number(),
+      /** Standard deviation of the noise in each of the two. */
+      noiseStdDev: z.number().min(0),
+    })
+    .nullable(),
   /** Size of one stored update. */
   uplinkBytes: z.int().min(0),
   /** From the round's start to its record. */
@@ -77,12 +87,22 @@ export type RoundRecord = z.infer<typeof roundRecordSchema>;
 
 /* ------------------------------------------------ contributor → server ------------------------------------------------ */
 
+/** Whether a contributor can be chosen for rounds. `limit-reached`: she reads on, but trains no more. */
+export const AVAILABILITIES = ['available', 'paused', 'limit-reached'] as const;
+export type Availability = (typeof AVAILABILITIES)[number];
+
+/** Rounds a contributor's ledger charges: each was, or may have been, released. */
+const chargedRounds = z.array(roundNumber).max(100_000);
+
 export const joinSchema = z.strictObject({
   protocolVersion: z.int(),
   runId,
   planHash: sha256Schema,
   basisHash: sha256Schema,
   backend: z.enum(BACKENDS),
+  availability: z.enum(AVAILABILITIES),
+  /** All rounds of her own ledger. They depend on no data; the server keeps a copy that can only grow. */
+  chargedRounds,
   /** From an earlier join, to go on as the same contributor. */
   identity: z.strictObject({ contributorId, token: z.string().min(16).max(200) }).optional(),
 });
@@ -92,13 +112,12 @@ export const joinedSchema = z.strictObject({
   contributorId,
   token: z.string().min(16).max(200),
   state: runStateSchema,
-  /** Rounds of which the server stored this contributor's update. */
-  contributedRounds: z.array(roundNumber),
+  /** Rounds that the server's copy of her ledger charges, those she has just named included. */
+  chargedRounds,
 });
 export type JoinedMessage = z.infer<typeof joinedSchema>;
 
-/** `available: false` = paused by the person: stay connected, don't choose me. */
-export const availabilitySchema = z.strictObject({ runId, available: z.boolean() });
+export const availabilitySchema = z.strictObject({ runId, availability: z.enum(AVAILABILITIES) });
 export type AvailabilityMessage = z.infer<typeof availabilitySchema>;
 
 /** Rides with one binary attachment, the encoded update (`encodeUpdate`). */
@@ -168,10 +187,13 @@ export type CohortMember = z.infer<typeof cohortMemberSchema>;
 export const contributorSummarySchema = z.strictObject({
   contributorId,
   online: z.boolean(),
-  available: z.boolean(),
+  availability: z.enum(AVAILABILITIES),
   backend: z.enum(BACKENDS),
+  /** Updates of hers that are stored. */
   rounds: z.int().min(0),
-  /** Rounded up; null when privacy.unit is none. */
+  /** Rounds her ledger charges, as far as the server knows it; late and refused updates count here too. */
+  chargedRounds: z.int().min(0),
+  /** Of the charged rounds, rounded up; null when privacy.unit is none. */
   spentEpsilon: z.number().nullable(),
   /** Code of the last update that was refused, if any. */
   lastRefusal: z.string().nullable(),

@@ -44,21 +44,34 @@ const trainingSchema = z.strictObject({
   samplingRate: z.number().gt(0).max(1),
   /** Public divisor of the noisy gradient sum; never the batch size that was drawn. */
   expectedBatchSize: positive,
-  /** L2 bound on one example's gradient over all trained tensors. */
+  /**
+   * L2 bound over all trained tensors: of one example's gradient when privacy.unit is `example`, of the whole change of a
+   * round when it is `contributor`.
+   */
   clippingNorm: positive,
+  /** `flat`: scale down what is over clippingNorm; `automatic`: scale everything to about clippingNorm (Bu et al. 2022). */
+  clipping: z.enum(['flat', 'automatic']).default('flat'),
 });
 
-const privacySchema = z.discriminatedUnion('unit', [
-  z
+function protectedUnit<Unit extends 'example' | 'contributor'>(unit: Unit) {
+  return z
     .strictObject({
-      unit: z.literal('example'),
+      unit: z.literal(unit),
       targetEpsilon: positive.optional(),
+      /** Noise standard deviation over the sensitivity: clippingNorm for `example`, twice that for `contributor`. */
       noiseMultiplier: positive.optional(),
       targetDelta: z.number().gt(0).lt(1),
+      /** `discrete-gaussian`: the exact sampler, slower; nothing about it rests on floating point. */
+      noise: z.enum(['rounded-gaussian', 'discrete-gaussian']).default('rounded-gaussian'),
     })
     .refine((p) => (p.targetEpsilon === undefined) !== (p.noiseMultiplier === undefined), {
       error: 'give either targetEpsilon or noiseMultiplier, not both and not neither',
-    }),
+    });
+}
+
+const privacySchema = z.discriminatedUnion('unit', [
+  protectedUnit('example'),
+  protectedUnit('contributor'),
   z.strictObject({ unit: z.literal('none') }),
 ]);
 
@@ -78,31 +91,41 @@ const roundsSchema = z
  * One run, as a file holds it (design, section 4). Unknown keys are errors. After `parseRunConfig` it is frozen and
  * never changes; with the noise, the model's hashes and the basis hash it becomes the `RunPlan` contributors agree to.
  */
-export const runConfigSchema = z.strictObject({
-  name: z.string().trim().min(1).max(80),
-  /** One sentence for contributors: what the run is for. */
-  purpose: z.string().trim().max(400).default(''),
-  /** Who runs it, as contributors should read it. */
-  operator: z.string().trim().max(120).default(''),
-  /** An embedded model's name, or a directory in Hugging Face layout. */
-  model: z.string().min(1).default('tiny-encoder'),
-  task: taskSchema,
-  adapter: adapterSchema.prefault({}),
-  training: trainingSchema,
-  privacy: privacySchema,
-  rounds: roundsSchema,
-  aggregation: z
-    .strictObject({
-      rule: z.literal('mean').default('mean'),
-      serverOptimizer: z
-        .strictObject({ name: z.literal('sgd').default('sgd'), learningRate: positive.default(1) })
-        .prefault({}),
-    })
-    .prefault({}),
-  transport: z.strictObject({ encoding: z.enum(['f32']).default('f32') }).prefault({}),
-  /** A public labelled file beside the config, on which the server measures each round. */
-  evaluation: z.strictObject({ file: z.string().min(1) }).optional(),
-});
+export const runConfigSchema = z
+  .strictObject({
+    name: z.string().trim().min(1).max(80),
+    /** One sentence for contributors: what the run is for. */
+    purpose: z.string().trim().max(400).default(''),
+    /** Who runs it, as contributors should read it. */
+    operator: z.string().trim().max(120).default(''),
+    /** An embedded model's name, or a directory in Hugging Face layout. */
+    model: z.string().min(1).default('tiny-encoder'),
+    task: taskSchema,
+    adapter: adapterSchema.prefault({}),
+    training: trainingSchema,
+    privacy: privacySchema,
+    rounds: roundsSchema,
+    aggregation: z
+      .strictObject({
+        rule: z.literal('mean').default('mean'),
+        serverOptimizer: z
+          .strictObject({ name: z.literal('sgd').default('sgd'), learningRate: positive.default(1) })
+          .prefault({}),
+      })
+      .prefault({}),
+    transport: z.strictObject({ encoding: z.enum(['f32']).default('f32') }).prefault({}),
+    /** A public labelled file beside the config, on which the server measures each round. */
+    evaluation: z.strictObject({ file: z.string().min(1) }).optional(),
+    /**
+     * Asks each tab for how many of its own rows the global adapter gets right, and of how many: two counts with noise of
+     * noiseMultiplier times their sensitivity sqrt(2), accounted with the round. Without it no tab reports anything.
+     */
+    localMetrics: z.strictObject({ noiseMultiplier: positive }).optional(),
+  })
+  .refine((config) => config.localMetrics === undefined || config.privacy.unit === 'example', {
+    error: "needs privacy.unit 'example': counts of other units have no bound",
+    path: ['localMetrics'],
+  });
 
 export type RunConfig = z.infer<typeof runConfigSchema>;
 export type RunConfigInput = z.input<typeof runConfigSchema>;

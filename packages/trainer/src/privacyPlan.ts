@@ -25,12 +25,15 @@ export function privacyPlanOf({
   const { training, privacy } = config;
   return {
     unit: privacy.unit,
+    clipping: training.clipping,
     clippingNorm: training.clippingNorm,
     noiseMultiplier,
+    noise: privacy.unit === 'none' ? 'rounded-gaussian' : privacy.noise,
     samplingRate: training.samplingRate,
     localSteps: training.localSteps,
     expectedBatchSize: training.expectedBatchSize,
     learningRate: training.learningRate,
     targetDelta: privacy.unit === 'none' ? 0 : privacy.targetDelta,
+    localMetricsNoiseMultiplier: config.localMetrics?.noiseMultiplier ?? null,
   };
 }

@@ -1,5 +1,5 @@
 import type { NoiseSource } from './gaussianNoise.ts';
-import { checkPrivacyPlan, roundEvent, stepNoiseStdDev } from './plan.ts';
+import { checkPrivacyPlan, noiseStdDev, roundEvent } from './plan.ts';
 import type { PrivacyPlan } from './plan.ts';
 import { markPrivatized } from './privatized.ts';
 import type { Privatized } from './privatized.ts';
@@ -79,7 +79,7 @@ export class DpSgd {
     this.#state = 'failed'; // until the step is complete
     requireFinite(clippedSum, 'a sum of clipped gradients');
     const noisySum = Float64Array.from(clippedSum);
-    if (this.#plan.unit === 'example') this.#noise.addGaussian(noisySum, stepNoiseStdDev(this.#plan));
+    if (this.#plan.unit === 'example') this.#noise.addGaussian(noisySum, noiseStdDev(this.#plan));
     for (let i = 0; i < noisySum.length; i++) {
       this.#current[i]! -= this.#plan.learningRate * (noisySum[i]! / this.#plan.expectedBatchSize);
     }

@@ -1,4 +1,4 @@
-import type { DpEvent } from './events.ts';
+import type { DpEvent } from '../events.ts';
 
 declare const privatized: unique symbol;
 

@@ -1,4 +1,4 @@
-import type { DpEvent, PoissonSampledGaussianEvent } from './events.ts';
+import type { DpEvent } from '../events.ts';
 import { rdpOfSampledGaussian, SMALLEST_FRACTIONAL_NOISE } from './sampledGaussianRdp.ts';
 
 /**
@@ -23,6 +23,8 @@ export const RDP_ORDERS: readonly number[] = [
 /** Whether this accountant knows every mechanism in the event. It says nothing about the parameters' ranges. */
 export function supports(event: DpEvent): boolean {
   switch (event.type) {
+    case 'gaussian':
+      return true;
     case 'poisson-sampled-gaussian':
       return event.privacyUnit === 'example' && event.neighbouringRelation === 'zero-out';
     case 'self-composed':
@@ -77,30 +79,13 @@ export function rdpEpsilon(event: DpEvent, delta: number): number {
   return Math.max(0, smallest);
 }
 
-/**
- * An epsilon as people may read it: rounded up, so that no one is told less than was spent.
- * @param epsilon ≥ 0 or Infinity
- * @param digits  decimal places, an integer from 0 to 12
- * @throws {RangeError} an argument is out of its range
- */
-export function reportEpsilon(epsilon: number, digits = 3): number {
-  if (!(epsilon >= 0)) throw new RangeError(`epsilon must be at least 0, got ${epsilon}`);
-  if (!Number.isInteger(digits) || digits < 0 || digits > 12) {
-    throw new RangeError(`digits must be an integer from 0 to 12, got ${digits}`);
-  }
-  const scale = 10 ** digits;
-  const units = Math.ceil(epsilon * scale);
-  if (!Number.isSafeInteger(units)) return epsilon; // Infinity, or so large that it has no such decimal places
-  // The product may have been rounded across a whole number, either way.
-  if ((units - 1) / scale >= epsilon) return (units - 1) / scale;
-  return units / scale >= epsilon ? units / scale : (units + 1) / scale;
-}
-
 function addRdp(event: DpEvent, count: number, orders: readonly number[], total: Float64Array): void {
   if (count === 0) return; // before 0·Infinity can make a NaN
   switch (event.type) {
+    case 'gaussian':
     case 'poisson-sampled-gaussian': {
-      const one = rdpOfOne(event, orders);
+      const samplingRate = event.type === 'gaussian' ? 1 : event.samplingRate;
+      const one = rdpOfOne(samplingRate, event.noiseMultiplier, orders);
       for (let i = 0; i < total.length; i++) total[i]! += count * one[i]!;
       return;
     }
@@ -126,8 +111,7 @@ let lastKey = '';
 let lastOrders: readonly number[] = [];
 let lastRdp = new Float64Array();
 
-function rdpOfOne(event: PoissonSampledGaussianEvent, orders: readonly number[]): Float64Array {
-  const { samplingRate, noiseMultiplier } = event;
+function rdpOfOne(samplingRate: number, noiseMultiplier: number, orders: readonly number[]): Float64Array {
   if (!(samplingRate > 0 && samplingRate <= 1)) {
     throw new RangeError(`samplingRate must be in (0, 1], got ${samplingRate}`);
   }

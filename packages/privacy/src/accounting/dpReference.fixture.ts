@@ -30,7 +30,7 @@ const { process, console } = globalThis as unknown as {
 };
 const fs = process.getBuiltinModule('node:fs');
 const folder = (import.meta as unknown as { dirname: string }).dirname;
-const path = `${folder}/../../../../shared/reference/dp.json`;
+const path = `${folder}/../../../../../shared/reference/dp.json`;
 
 export const dpReference: DpReference | null = fs.existsSync(path)
   ? (JSON.parse(fs.readFileSync(path, 'utf8')) as DpReference)

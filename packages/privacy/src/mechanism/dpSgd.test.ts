@@ -1,10 +1,10 @@
 import { seededRandom } from '@chorale/testing/seededRandom';
 import { describe, expect, expectTypeOf, test, vi } from 'vitest';
 import { DpSgd, NumericalError } from './dpSgd.ts';
-import type { DpEvent } from './events.ts';
+import type { DpEvent } from '../events.ts';
 import { webCryptoNoise } from './gaussianNoise.ts';
 import type { NoiseSource } from './gaussianNoise.ts';
-import * as api from './index.ts';
+import * as api from '../index.ts';
 import { roundEvent } from './plan.ts';
 import type { PrivacyPlan } from './plan.ts';
 import type { Privatized } from './privatized.ts';
@@ -18,6 +18,9 @@ const plan: PrivacyPlan = {
   expectedBatchSize: 8,
   learningRate: 0.5,
   targetDelta: 1e-5,
+  clipping: 'flat',
+  noise: 'rounded-gaussian',
+  localMetricsNoiseMultiplier: null,
 };
 const unprotected: PrivacyPlan = { ...plan, unit: 'none', noiseMultiplier: 0 };
 
