@@ -1,6 +1,6 @@
 // The rules of .oxlintrc.json that hold the design, proven on bad files: a rule that does not fire is no rule.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -29,6 +29,8 @@ const LIBRARY_OWNERS = [
 ] as const;
 const RANDOM_FREE = [
   'packages/privacy',
+  'packages/compute',
+  'packages/model',
   'packages/trainer',
   'packages/client',
   'packages/coordinator',
@@ -146,6 +148,35 @@ describe('Math.random', () => {
   const path = addSnippet('packages/privacy/src/taken.ts', 'export const { random } = Math;\n');
   test('cannot be taken out of Math either', () => {
     expect(isReported(path, NO_RANDOM)).toBe(true);
+  });
+});
+
+describe('random numbers of tfjs', () => {
+  const ways: [name: string, code: string][] = [
+    ['normal', "import * as tf from '@tensorflow/tfjs-core';\nexport const noise = tf.randomNormal([2]);\n"],
+    [
+      'uniform',
+      "import * as tf from '@tensorflow/tfjs-core';\nexport const coins = tf.randomUniform([2]);\n",
+    ],
+    ['dropout', "import * as tf from '@tensorflow/tfjs-core';\nexport const x = tf.dropout([1, 2], 0.5);\n"],
+    ['shuffle', "import * as tf from '@tensorflow/tfjs-core';\ntf.util.shuffle([1, 2]);\n"],
+  ];
+  for (const [name, code] of ways) {
+    const path = addSnippet(`packages/compute/src/${name}Random.ts`, code);
+    test(`${name} is forbidden, whatever tfjs is called`, () => {
+      expect(isReported(path, NO_RANDOM)).toBe(true);
+    });
+  }
+  // The linter has no rule for this one: its importNames also forbid `import * as tf`
+  test('are imported by name nowhere', () => {
+    const named =
+      /import\s*\{[^}]*\b(rand\w*|dropout|multinomial|truncatedNormal|shuffle\w*)\b[^}]*\}\s*from\s*'@tensorflow/;
+    expect(named.test("import { randomNormal } from '@tensorflow/tfjs-core';")).toBe(true);
+    const sources = PACKAGES.flatMap((name) =>
+      globSync(`packages/${name}/src/**/*.ts`, { cwd: ROOT }).map((path) => join(ROOT, path)),
+    );
+    expect(sources.length).toBeGreaterThan(100);
+    expect(sources.filter((path) => named.test(readFileSync(path, 'utf8')))).toEqual([]);
   });
 });
 
