@@ -43,6 +43,7 @@ export type {
   RunStatus,
   RunState,
   RoundRecord,
+  Availability,
   JoinMessage,
   JoinedMessage,
   AvailabilityMessage,
@@ -61,5 +62,12 @@ export type {
   PublicRun,
   AdminAction,
 } from './messages.ts';
-export { encodedBytes, encodeUpdate, decodeUpdate, encodeAdapter, decodeAdapter } from './updateCodec.ts';
-export type { Binding } from './updateCodec.ts';
+export {
+  encodedBytes,
+  updateBytes,
+  encodeUpdate,
+  decodeUpdate,
+  encodeAdapter,
+  decodeAdapter,
+} from './updateCodec.ts';
+export type { Binding, DecodedUpdate } from './updateCodec.ts';

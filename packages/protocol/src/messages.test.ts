@@ -29,6 +29,8 @@ const join = {
   planHash: 'ab'.repeat(32),
   basisHash: 'cd'.repeat(32),
   backend: 'webgpu',
+  availability: 'available',
+  chargedRounds: [1, 3],
 };
 
 describe('parseMessage', () => {
@@ -43,6 +45,10 @@ describe('parseMessage', () => {
     ['runId', { ...join, runId: 'x'.repeat(65) }],
     ['planHash', { ...join, planHash: 'AB'.repeat(32) }],
     ['backend', { ...join, backend: 'cuda' }],
+    ['availability', { ...join, availability: true }],
+    ['chargedRounds', { ...join, chargedRounds: undefined }],
+    ['chargedRounds.1', { ...join, chargedRounds: [1, 0] }],
+    ['chargedRounds', { ...join, chargedRounds: Array.from({ length: 100_001 }, () => 1) }],
     ['protocolVersion', { ...join, protocolVersion: '1' }],
     ['identity.token', { ...join, identity: { contributorId: 'c0ffee42', token: 'short' } }],
     ['identity.contributorId', { ...join, identity: { contributorId: 'NO', token: 't'.repeat(16) } }],

@@ -61,7 +61,13 @@ function refusal(config: unknown): ChoraleError {
 
 test('the example of the design is a config, and nothing in it is changed', () => {
   const parsed = parseRunConfig(example());
-  expect(parsed).toEqual({ ...example(), purpose: '', operator: '' });
+  expect(parsed).toEqual({
+    ...example(),
+    purpose: '',
+    operator: '',
+    training: { ...(example().training as object), clipping: 'flat' },
+    privacy: { ...(example().privacy as object), noise: 'rounded-gaussian' },
+  });
 });
 
 test('defaults fill a small config', () => {
@@ -143,7 +149,10 @@ describe('refusals name the file and the path', () => {
     ['training.learningRate', '0.5'],
     ['training.expectedBatchSize', -1],
     ['training.localSteps', 0],
-    ['privacy.unit', 'contributor'],
+    ['privacy.unit', 'person'],
+    ['privacy.noise', 'laplace'],
+    ['training.clipping', 'adaptive'],
+    ['localMetrics', 20],
     ['privacy.targetDelta', 0],
     ['privacy.targetDelta', 1],
     ['privacy.targetDelta', undefined],
@@ -166,11 +175,34 @@ describe('refusals name the file and the path', () => {
 
 describe('privacy gives either a target or the noise', () => {
   test.each([
-    { unit: 'example', targetEpsilon: 6, targetDelta: 1e-5 },
-    { unit: 'example', noiseMultiplier: 1.1, targetDelta: 1e-5 },
+    { unit: 'example', targetEpsilon: 6, targetDelta: 1e-5, noise: 'rounded-gaussian' },
+    { unit: 'example', noiseMultiplier: 1.1, targetDelta: 1e-5, noise: 'discrete-gaussian' },
+    { unit: 'contributor', targetEpsilon: 8, targetDelta: 1e-5, noise: 'rounded-gaussian' },
     { unit: 'none' },
   ])('%o is accepted', (privacy) => {
     expect(parseRunConfig({ ...example(), privacy }).privacy).toEqual(privacy);
+  });
+
+  test('noise is rounded Gaussian and clipping flat where nothing is said', () => {
+    const { privacy, training } = parseRunConfig(example());
+    expect([privacy, training]).toMatchObject([{ noise: 'rounded-gaussian' }, { clipping: 'flat' }]);
+  });
+
+  test('local metrics are off, and possible with unit example only', () => {
+    expect(parseRunConfig(example()).localMetrics).toBeUndefined();
+    const localMetrics = { noiseMultiplier: 20 };
+    expect(parseRunConfig({ ...example(), localMetrics }).localMetrics).toEqual(localMetrics);
+    for (const noiseMultiplier of [0, -1, undefined]) {
+      expect(refusal({ ...example(), localMetrics: { noiseMultiplier } }).code).toBe('CONFIG_INVALID');
+    }
+    for (const privacy of [
+      { unit: 'none' },
+      { unit: 'contributor', noiseMultiplier: 1, targetDelta: 1e-5 },
+    ]) {
+      expect(refusal({ ...example(), localMetrics, privacy }).message).toMatch(
+        /localMetrics: .*unit 'example'/,
+      );
+    }
   });
 
   test.each([

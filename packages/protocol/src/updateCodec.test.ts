@@ -1,5 +1,5 @@
-import { DpSgd } from '@chorale/privacy';
-import type { Privatized } from '@chorale/privacy';
+import { noiseSource, noisyLocalCounts, startLocalRound } from '@chorale/privacy';
+import type { LocalCounts, PrivacyPlan, Privatized } from '@chorale/privacy';
 import * as fc from 'fast-check';
 import { describe, expect, expectTypeOf, test } from 'vitest';
 import { ChoraleError } from './errors.ts';
@@ -12,22 +12,25 @@ const values = Float32Array.of(1.5, -0, -1e6, 1e-45);
 
 /** A marked update holding exactly these values: one step of size 1 in a run without noise. */
 function privatized(change: Float32Array): Privatized<Float32Array> {
-  const sgd = new DpSgd(
+  const round = startLocalRound(
     {
       unit: 'none',
+      clipping: 'flat',
       clippingNorm: 1,
       noiseMultiplier: 0,
+      noise: 'rounded-gaussian',
       samplingRate: 1,
       localSteps: 1,
       expectedBatchSize: 1,
       learningRate: 1,
       targetDelta: 0,
+      localMetricsNoiseMultiplier: null,
     },
     new Float32Array(change.length),
-    { addGaussian: () => undefined },
+    noiseSource('rounded-gaussian'),
   );
-  sgd.step(change.map((value) => -value));
-  return sgd.finish();
+  round.step(Float64Array.from(change, (value) => -value));
+  return round.finish();
 }
 
 function encoded(): Uint8Array {
@@ -92,13 +95,80 @@ test('property: any finite values, any offset into a larger buffer, and the valu
   );
 });
 
+describe('local counts', () => {
+  const counts: PrivacyPlan = {
+    unit: 'example',
+    clipping: 'flat',
+    clippingNorm: 1,
+    noiseMultiplier: 1,
+    noise: 'rounded-gaussian',
+    samplingRate: 1,
+    localSteps: 1,
+    expectedBatchSize: 1,
+    learningRate: 1,
+    targetDelta: 1e-5,
+    localMetricsNoiseMultiplier: 1,
+  };
+  const noisy = (change: number): Privatized<LocalCounts> =>
+    noisyLocalCounts(
+      counts,
+      { correct: 30, rows: 41 },
+      {
+        kind: 'rounded-gaussian',
+        addNoise: (both) => both.forEach((_, i) => (both[i]! += change)),
+      },
+    );
+  const withCounts = (change = -50) => encodeUpdate(privatized(values), 7, binding, noisy(change));
+
+  test('ride behind the values, negative ones too; without them the bytes are as before', () => {
+    const bytes = withCounts();
+    expect(bytes).toHaveLength(encodedBytes(4) + 16);
+    const { localCounts, round, values: decoded } = decodeUpdate(bytes, binding);
+    expect(localCounts).toEqual({ correct: -20, rows: -9 });
+    expect([round, decoded]).toEqual([7, privatized(values).values]);
+    expect(decodeUpdate(encoded(), binding).localCounts).toBeNull();
+    expect(bytes.subarray(8, 96)).toEqual(encoded().subarray(8, 96));
+  });
+
+  test('a size that does not fit what the header announces', () => {
+    const without = encoded();
+    without[6] = 1;
+    expect(codeOf(() => decodeUpdate(without, binding))).toBe('UPDATE_SIZE');
+    const unannounced = withCounts();
+    unannounced[6] = 0;
+    expect(codeOf(() => decodeUpdate(unannounced, binding))).toBe('UPDATE_SIZE');
+    for (const unknown of [2, 255]) {
+      const other = withCounts();
+      other[6] = unknown;
+      expect(codeOf(() => decodeUpdate(other, binding))).toBe('UPDATE_MALFORMED');
+    }
+    const adapter = encodeAdapter(values, 7, binding);
+    adapter[6] = 1;
+    expect(codeOf(() => decodeAdapter(adapter, binding))).toBe('UPDATE_MALFORMED');
+  });
+
+  test.each([NaN, Infinity, 1.5, 2 ** 60])('%s is no count', (value) => {
+    for (const offset of [96, 104]) {
+      const bytes = withCounts();
+      new DataView(bytes.buffer).setFloat64(offset, value, true);
+      expect(codeOf(() => decodeUpdate(bytes, binding))).toBe('UPDATE_NOT_FINITE');
+    }
+  });
+
+  test('only noised ones can be encoded', () => {
+    type Counts = NonNullable<Parameters<typeof encodeUpdate>[3]>;
+    expectTypeOf<LocalCounts>().not.toExtend<Counts>();
+    expectTypeOf<{ values: LocalCounts }>().not.toExtend<Counts>();
+  });
+});
+
 describe('refusals', () => {
   test('every byte of the header that is changed is noticed, with the right code', () => {
     const fields: [name: string, from: number, to: number, code: ErrorCode][] = [
       ['magic', 0, 4, 'UPDATE_MALFORMED'],
       ['layout version', 4, 5, 'UPDATE_MALFORMED'],
       ['encoding', 5, 6, 'UPDATE_MALFORMED'],
-      ['zeros', 6, 8, 'UPDATE_MALFORMED'],
+      ['zero', 7, 8, 'UPDATE_MALFORMED'],
       ['count', 12, 16, 'UPDATE_SIZE'],
       ['plan hash', 16, 48, 'UPDATE_MALFORMED'],
       ['basis hash', 48, 80, 'UPDATE_MALFORMED'],

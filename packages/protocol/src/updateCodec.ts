@@ -1,5 +1,6 @@
-import type { Privatized } from '@chorale/privacy';
+import type { LocalCounts, Privatized } from '@chorale/privacy';
 import { ChoraleError } from './errors.ts';
+import type { RunPlan } from './resolvedRun.ts';
 import { bytesToHex, hexToBytes } from './resolvedRun.ts';
 
 /*
@@ -9,16 +10,20 @@ import { bytesToHex, hexToBytes } from './resolvedRun.ts';
  *        0      4  magic "CHRU" (update) or "CHRA" (adapter)
  *        4      1  layout version, 1
  *        5      1  encoding: 0 = float32
- *        6      2  zero
+ *        6      1  what follows the values: 0 = nothing, 1 = local counts (updates only)
+ *        7      1  zero
  *        8      4  round (update) or adapter version (adapter), little-endian unsigned
  *       12      4  number of values, little-endian unsigned
  *       16     32  plan hash
  *       48     32  basis hash
  *       80      …  the values, little-endian
+ *        …     16  local counts: rows the tab's adapter gets right, rows; noised integers as float64, little-endian
  */
 const HEADER_BYTES = 80;
 const LAYOUT_VERSION = 1;
 const ENCODING_F32 = 0;
+const LOCAL_COUNTS = 1;
+const LOCAL_COUNTS_BYTES = 16;
 const MAGIC = { update: 0x55524843, adapter: 0x41524843 } as const; // "CHRU", "CHRA" read little-endian
 type Kind = keyof typeof MAGIC;
 
@@ -30,29 +35,50 @@ const LARGEST_UPDATE_VALUE = 1e6;
 /** What an update or adapter is bound to. */
 export type Binding = { planHash: string; basisHash: string; parameterCount: number };
 
-/** Size of an encoded update or adapter, header included. */
+/** Size of an encoded update or adapter, header included, without local counts. */
 export function encodedBytes(parameterCount: number): number {
   return HEADER_BYTES + 4 * parameterCount;
+}
+
+/** Size of an update as a run of this config sends it. */
+export function updateBytes({ config, parameterCount }: Pick<RunPlan, 'config' | 'parameterCount'>): number {
+  return encodedBytes(parameterCount) + (config.localMetrics === undefined ? 0 : LOCAL_COUNTS_BYTES);
 }
 
 /**
  * Encodes what may leave a tab. The type admits only values that went through `packages/privacy`.
  * @param update change of all trained parameters over the round, shape [parameterCount]
  * @param round  the round it answers, from 1
+ * @param localCounts for runs with `localMetrics`, else null
  */
-export function encodeUpdate(update: Privatized<Float32Array>, round: number, binding: Binding): Uint8Array {
-  return encode('update', update.values, round, binding);
+export function encodeUpdate(
+  update: Privatized<Float32Array>,
+  round: number,
+  binding: Binding,
+  localCounts: Privatized<LocalCounts> | null = null,
+): Uint8Array {
+  const bytes = encode('update', update.values, round, binding);
+  if (localCounts === null) return bytes;
+  const whole = new Uint8Array(bytes.length + LOCAL_COUNTS_BYTES);
+  whole.set(bytes);
+  const view = new DataView(whole.buffer);
+  view.setUint8(6, LOCAL_COUNTS);
+  view.setFloat64(bytes.length, localCounts.values.correct, true);
+  view.setFloat64(bytes.length + 8, localCounts.values.rows, true);
+  return whole;
 }
+
+/** A decoded update; the values are a copy, aligned, shape [parameterCount]. */
+export type DecodedUpdate = { round: number; values: Float32Array; localCounts: LocalCounts | null };
 
 /**
  * Reads an update and checks all that can be checked without the round's state.
- * @returns round and values; the values are a copy, aligned, shape [parameterCount]
  * @throws {ChoraleError} UPDATE_MALFORMED (not an update, another plan or basis), UPDATE_SIZE, UPDATE_NOT_FINITE (also for
  *   values beyond ±1e6)
  */
-export function decodeUpdate(bytes: Uint8Array, binding: Binding): { round: number; values: Float32Array } {
-  const { version, values } = decode('update', bytes, binding);
-  return { round: version, values };
+export function decodeUpdate(bytes: Uint8Array, binding: Binding): DecodedUpdate {
+  const { version, values, localCounts } = decode('update', bytes, binding);
+  return { round: version, values, localCounts };
 }
 
 /** Encodes the global adapter for the way down. */
@@ -93,7 +119,11 @@ function encode(kind: Kind, values: Float32Array, version: number, binding: Bind
   return bytes;
 }
 
-function decode(kind: Kind, bytes: Uint8Array, binding: Binding): { version: number; values: Float32Array } {
+function decode(
+  kind: Kind,
+  bytes: Uint8Array,
+  binding: Binding,
+): { version: number; values: Float32Array; localCounts: LocalCounts | null } {
   const malformed = (expected: string) =>
     new ChoraleError('UPDATE_MALFORMED', `expected ${expected}; reload the page to get the current program`);
   if (bytes.byteLength < HEADER_BYTES)
@@ -103,16 +133,21 @@ function decode(kind: Kind, bytes: Uint8Array, binding: Binding): { version: num
   if (view.getUint8(4) !== LAYOUT_VERSION)
     throw malformed(`layout ${LAYOUT_VERSION}, got ${view.getUint8(4)}`);
   if (view.getUint8(5) !== ENCODING_F32) throw malformed(`encoding ${ENCODING_F32}, got ${view.getUint8(5)}`);
-  if (view.getUint16(6, true) !== 0) throw malformed('two zero bytes at offset 6');
+  const trailer = view.getUint8(6);
+  if (trailer > (kind === 'update' ? LOCAL_COUNTS : 0))
+    throw malformed(`nothing behind the values of an ${kind}`);
+  if (view.getUint8(7) !== 0) throw malformed('a zero byte at offset 7');
   if (bytesToHex(bytes.subarray(16, 48)) !== binding.planHash)
     throw malformed(`an ${kind} of this run's plan`);
   if (bytesToHex(bytes.subarray(48, 80)) !== binding.basisHash)
     throw malformed(`an ${kind} for this run's A`);
   const count = view.getUint32(12, true);
-  if (count !== binding.parameterCount || bytes.byteLength !== encodedBytes(count)) {
+  const expectedBytes =
+    encodedBytes(binding.parameterCount) + (trailer === LOCAL_COUNTS ? LOCAL_COUNTS_BYTES : 0);
+  if (count !== binding.parameterCount || bytes.byteLength !== expectedBytes) {
     throw new ChoraleError(
       'UPDATE_SIZE',
-      `expected ${binding.parameterCount} values in ${encodedBytes(binding.parameterCount)} bytes, got ${count} in ${bytes.byteLength}`,
+      `expected ${binding.parameterCount} values in ${expectedBytes} bytes, got ${count} in ${bytes.byteLength}`,
     );
   }
   const values = new Float32Array(count);
@@ -125,5 +160,16 @@ function decode(kind: Kind, bytes: Uint8Array, binding: Binding): { version: num
     }
     values[i] = value;
   }
-  return { version: view.getUint32(8, true), values };
+  const localCounts = trailer === LOCAL_COUNTS ? readLocalCounts(view, encodedBytes(count)) : null;
+  return { version: view.getUint32(8, true), values, localCounts };
+}
+
+function readLocalCounts(view: DataView, offset: number): LocalCounts {
+  const counts = { correct: view.getFloat64(offset, true), rows: view.getFloat64(offset + 8, true) };
+  for (const [name, value] of Object.entries(counts)) {
+    if (!Number.isSafeInteger(value)) {
+      throw new ChoraleError('UPDATE_NOT_FINITE', `expected a whole number of ${name} rows, got ${value}`);
+    }
+  }
+  return counts;
 }

@@ -19,9 +19,11 @@ export type DataTableProps<Row> = {
   empty: ReactNode;
   /** Scrolls within a limited height. */
   tall?: boolean;
+  /** On narrow screens each row becomes a block of its own with the headers beside its cells. */
+  stack?: boolean;
 };
 
-/** A table that scrolls by itself on narrow screens, with the keyboard as well. */
+/** A table that scrolls by itself on narrow screens, with the keyboard as well; or one that needs not to. */
 export function DataTable<Row>({
   caption,
   captionVisible = false,
@@ -30,12 +32,13 @@ export function DataTable<Row>({
   rowKey,
   empty,
   tall = false,
+  stack = false,
 }: DataTableProps<Row>) {
   const captionId = useId();
   if (rows.length === 0) return <div className="ch-table-empty">{empty}</div>;
   return (
     <div
-      className={`ch-table-wrap ${tall ? 'ch-table-tall' : ''}`}
+      className={`ch-table-wrap ${tall ? 'ch-table-tall' : ''} ${stack ? 'ch-table-stack' : ''}`}
       // No landmark: a card around it has that name already.
       role="group"
       aria-labelledby={captionId}
@@ -65,7 +68,7 @@ export function DataTable<Row>({
                     {column.cell(row)}
                   </th>
                 ) : (
-                  <td key={column.header} className={className}>
+                  <td key={column.header} className={className} data-header={column.header}>
                     {column.cell(row)}
                   </td>
                 );

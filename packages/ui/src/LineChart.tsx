@@ -2,7 +2,12 @@ import { useEffect, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import { DataTable } from './DataTable.tsx';
 
-export type ChartPoint = { round: number; value: number | null };
+export type ChartPoint = {
+  round: number;
+  value: number | null;
+  /** How far off the value may be, same unit: a band around the line, and ± beside the number. */
+  margin?: number;
+};
 
 export type LineChartProps = {
   title: string;
@@ -25,11 +30,13 @@ export type LineChartProps = {
 
 const HEIGHT = 220;
 
-type KnownPoint = { round: number; value: number };
+type KnownPoint = ChartPoint & { value: number };
 
 /** One value over rounds: a canvas, a line that reads the point under the cursor, and the same numbers as a table. */
 export function LineChart(props: LineChartProps) {
   const { title, points, formatValue, texts } = props;
+  const formatPoint = ({ value, margin }: KnownPoint) =>
+    margin === undefined ? formatValue(value) : `${formatValue(value)} ± ${formatValue(margin)}`;
   const shown = points.filter((point): point is KnownPoint => point.value !== null);
   const [hovered, setHovered] = useState<number | null>(null);
   const read = (hovered === null ? undefined : shown[hovered]) ?? shown.at(-1);
@@ -39,7 +46,7 @@ export function LineChart(props: LineChartProps) {
         <span className="ch-chart-title">{title}</span>
         {read !== undefined && (
           <span className="ch-chart-readout">
-            {texts.round} {read.round}: {formatValue(read.value)}
+            {texts.round} {read.round}: {formatPoint(read)}
           </span>
         )}
       </figcaption>
@@ -57,7 +64,7 @@ export function LineChart(props: LineChartProps) {
               caption={title}
               columns={[
                 { header: texts.round, cell: (point) => point.round },
-                { header: texts.value, align: 'end', cell: (point) => formatValue(point.value) },
+                { header: texts.value, align: 'end', cell: formatPoint },
               ]}
               rows={shown}
               rowKey={(point) => point.round}
@@ -80,7 +87,12 @@ function Plot({ shown, roundCount, series = 1, valueRange, formatValue, onHover,
   const darkMode = useDarkMode();
   const [low, high] = valueRange ?? [null, null];
   // As text, because callers build new arrays and functions on every render and only other numbers need a new line.
-  const data = JSON.stringify([shown.map((point) => point.round), shown.map((point) => point.value)]);
+  const data = JSON.stringify([
+    shown.map((point) => point.round),
+    shown.map((point) => point.value),
+    shown.map((point) => point.value - (point.margin ?? 0)),
+    shown.map((point) => point.value + (point.margin ?? 0)),
+  ]);
 
   useEffect(() => {
     formatter.current = formatValue;
@@ -98,7 +110,7 @@ function Plot({ shown, roundCount, series = 1, valueRange, formatValue, onHover,
         formatValue: (value) => formatter.current(value),
         onHover,
       }),
-      [[], []],
+      [[], [], [], []],
       element,
     );
     chart.current = made;
@@ -114,7 +126,7 @@ function Plot({ shown, roundCount, series = 1, valueRange, formatValue, onHover,
   }, [darkMode, roundCount, series, low, high, onHover]);
 
   useEffect(() => {
-    chart.current?.setData(JSON.parse(data) as [number[], number[]]);
+    chart.current?.setData(JSON.parse(data) as [number[], number[], number[], number[]]);
   }, [data, darkMode, roundCount, series, low, high, onHover]);
 
   return <div ref={plot} className="ch-chart-plot" role="img" aria-label={texts.summary} />;
@@ -164,7 +176,14 @@ function chartOptions(element: HTMLElement, inputs: OptionInputs): uPlot.Options
         values: (_chart, values) => values.map((value) => inputs.formatValue(value)),
       },
     ],
-    series: [{}, { stroke: line, width: 2, points: { show: true, size: 6, fill: line, stroke: line } }],
+    series: [
+      {},
+      { stroke: line, width: 2, points: { show: true, size: 6, fill: line, stroke: line } },
+      // The two ends of the margin, drawn as the band between them only
+      { width: 0, points: { show: false } },
+      { width: 0, points: { show: false } },
+    ],
+    bands: [{ series: [3, 2], fill: color(`--ch-band-${inputs.series}`) }],
     hooks: { setCursor: [(chart) => inputs.onHover(chart.cursor.idx ?? null)] },
   };
 }
