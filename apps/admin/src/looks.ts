@@ -1,4 +1,4 @@
-import type { CohortMember, RunStatus } from '@chorale/protocol';
+import type { Availability, CohortMember, RunStatus } from '@chorale/protocol';
 import type { ShapeName, Tone } from '@chorale/ui';
 
 export type Look = { tone: Tone; shape: ShapeName };
@@ -13,6 +13,13 @@ export const STATUS_LOOKS: Record<RunStatus, Look> = {
   completed: { tone: 'good', shape: 'check' },
   stopped: { tone: 'neutral', shape: 'square' },
   failed: { tone: 'bad', shape: 'cross' },
+};
+
+/** Of contributors who are online. A limit that is reached is no fault. */
+export const AVAILABILITY_LOOKS: Record<Availability, Look> = {
+  available: { tone: 'good', shape: 'dot' },
+  paused: { tone: 'warn', shape: 'pause' },
+  'limit-reached': { tone: 'neutral', shape: 'square' },
 };
 
 export const MEMBER_LOOKS: Record<CohortMember['state'], Look> = {

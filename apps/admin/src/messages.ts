@@ -1,5 +1,6 @@
-import type { AdminAction, BackendName, CohortMember, RunStatus } from '@chorale/protocol';
-import { formatAge, formatCount, formatDuration, formatEpsilon, formatNumber } from '@chorale/ui';
+import type { AdminAction, Availability, BackendName, CohortMember, RunStatus } from '@chorale/protocol';
+import { formatAge, formatCount, formatDuration, formatNumber } from '@chorale/ui';
+import { privacyMessages } from './privacyMessages.ts';
 
 const plural = (count: number, one: string, many: string) =>
   `${formatCount(count)} ${count === 1 ? one : many}`;
@@ -69,6 +70,7 @@ export const messages = {
     online: 'Online',
     none: '–',
     unprotected: 'no privacy',
+    unprotectedRun: 'protects nothing',
     created: (ageMs: number) => `created ${formatAge(ageMs)}`,
     model: (model: string, rank: number, cohortSize: number) =>
       `${model} · rank ${rank} · ${plural(cohortSize, 'device', 'devices')} a round`,
@@ -107,6 +109,8 @@ export const messages = {
       AdminAction,
       string
     >,
+    pausing: 'Pausing…',
+    pausingHelp: 'The pause begins when the round under way is averaged and measured.',
     pauseHelp: 'A pause keeps everything: contributors stay connected and wait.',
     stopQuestion:
       'Stop this run for good? A stop is final: no further round starts, and contributors are told that the run has ended. The adapter of the last finished round stays available.',
@@ -118,6 +122,9 @@ export const messages = {
     noEvaluation: 'This run has no public test file, so accuracy and loss are not measured.',
     accuracy: 'Test accuracy',
     loss: 'Test loss',
+    localAccuracy: 'Accuracy on contributors’ own rows (noisy)',
+    localAccuracyNote:
+      'Every tab counts on its own rows and adds noise to both counts before they leave. Shown is the share right with the adapter that a round began with, ± two standard deviations of that noise; where the noise is too strong for a share to mean anything, nothing is shown. The epsilon spent includes it.',
     chart: {
       round: 'Round',
       showTable: 'Show as a table',
@@ -134,6 +141,7 @@ export const messages = {
       cohort: 'Cohort',
       received: 'Received',
       accuracy: 'Accuracy',
+      localAccuracy: 'Own rows (noisy)',
       loss: 'Loss',
       epsilon: 'Epsilon',
       bytes: 'Up per client',
@@ -141,46 +149,26 @@ export const messages = {
     },
     start: '0 (start)',
 
-    privacy: 'Privacy',
-    noneTitle: 'This run has no privacy mechanism',
-    none: 'Updates are not noised. Whoever sees them could find out about single rows. Contributors are warned loudly.',
-    mechanism: (
-      clippingNorm: number,
-      noiseMultiplier: number,
-      samplingRate: number,
-      expectedBatchSize: number,
-    ) =>
-      `DP-SGD in every tab: each row joins a step with chance ${formatNumber(samplingRate)} (Poisson sampling); the gradient of each row is limited to the L2 norm ${formatNumber(clippingNorm)}; Gaussian noise of standard deviation ${formatNumber(noiseMultiplier)} × ${formatNumber(clippingNorm)} = ${formatNumber(noiseMultiplier * clippingNorm)} is added to their sum, which is then divided by ${formatNumber(expectedBatchSize)}. The noise is added on the contributor’s device, so the server never sees an update without it.`,
-    spent: 'Epsilon of stored updates, contributor with most',
-    spentOf: (spent: number, planned: number) =>
-      `${formatEpsilon(spent)} of ${formatEpsilon(planned)} planned`,
-    facts: {
-      unit: 'Unit of privacy',
-      unitExample: 'one row of one tab',
-      relation: 'Neighbouring data',
-      relationText: 'one row replaced by nothing; the number of rows may be known',
-      delta: 'Delta',
-      noise: 'Noise multiplier',
-      clipping: 'Clipping norm',
-      sampling: 'Sampling rate',
-      steps: 'Noised steps, all rounds',
-      stepsText: (steps: number, rounds: number) => `${steps} × ${rounds} = ${formatCount(steps * rounds)}`,
-      accountant: 'Accountant',
-      accountantText: 'Rényi DP (RDP), an upper bound, rounded up',
-    },
+    privacy: privacyMessages,
 
     contributors: 'Contributors',
+    contributorsNote:
+      'A round is charged to a contributor once her update is, or may have been, sent; a late or refused one costs her as much as one that is stored.',
     contributorsEmpty: 'Nobody has joined yet. Send the address above to the people who should contribute.',
     contributor: {
       id: 'Contributor',
       state: 'State',
       backend: 'Computes with',
-      rounds: 'Rounds',
+      stored: 'Rounds stored',
+      charged: 'Rounds charged',
       epsilon: 'Epsilon spent',
       refusal: 'Last refusal',
       offline: 'offline',
-      paused: 'paused by them',
-      online: 'online',
+      availability: {
+        available: 'online',
+        paused: 'paused by them',
+        'limit-reached': 'own limit reached',
+      } satisfies Record<Availability, string>,
       noRefusal: 'none',
     },
 

@@ -1,9 +1,22 @@
 import { ENDED_STATUSES } from '@chorale/protocol';
-import type { RunDetail, RunState } from '@chorale/protocol';
+import type { RoundRecord, RunDetail, RunState } from '@chorale/protocol';
 
 /** The last measured test accuracy, or null. */
 export function lastAccuracy(detail: RunDetail): number | null {
   return detail.rounds.findLast((record) => record.testAccuracy !== null)?.testAccuracy ?? null;
+}
+
+/**
+ * Share of contributors' own rows that the adapter a round began with gets right, from its two noisy counts.
+ * @returns the share, brought into [0, 1], and two standard deviations of its noise (error propagation of correct / rows);
+ *   null without counts, or when the noise is so strong that the margin covers the whole of [0, 1]
+ */
+export function localAccuracy({ localMetrics }: RoundRecord): { share: number; margin: number } | null {
+  if (localMetrics === null || localMetrics.rows <= 0) return null;
+  const { correct, rows, noiseStdDev } = localMetrics;
+  const share = Math.min(1, Math.max(0, correct / rows));
+  const margin = (2 * noiseStdDev * Math.hypot(1, share)) / rows;
+  return margin < 0.5 ? { share, margin } : null;
 }
 
 /** Epsilon of the contributor who spent most, or null when the run has no privacy. */

@@ -46,9 +46,11 @@ export function App({ controller, unknownBackend }: AppProps) {
   const report = state.rows.report.status === 'ready' ? state.rows.report.value : null;
   const rowsReady = report !== null && report.used > 0;
 
-  const agree = () => {
+  const agree = async () => {
     setAgreedAt(new Date());
-    void controller.join();
+    await controller.join();
+    // What her limits come to may have been known only after she agreed, and be a refusal: back to where that stands.
+    if (controller.getState().participation.status === 'not-joined') setAgreedAt(null);
   };
   const decline = () => {
     controller.clearRows();
@@ -122,9 +124,14 @@ export function App({ controller, unknownBackend }: AppProps) {
                   <PrivacySection
                     run={publicRun}
                     backend={device.backend}
-                    agreedEpsilon={state.agreedEpsilon}
+                    limits={state.limits}
+                    plannedEpsilon={state.plannedEpsilon}
+                    spentEpsilon={state.spentEpsilon}
+                    otherRunsEpsilon={state.otherRunsEpsilon}
+                    joined={joined}
                     agreedAt={agreedAt}
-                    onAgree={agree}
+                    onLimits={(limits) => controller.setLimits(limits)}
+                    onAgree={() => void agree()}
                     onDecline={decline}
                   />
                 )}

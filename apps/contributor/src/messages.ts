@@ -1,7 +1,8 @@
+import type { PrivacyUnit } from '@chorale/privacy';
 import type { BackendName, RunStatus } from '@chorale/protocol';
-import type { Contribution, Participation, StopReason } from '@chorale/client';
-import { formatBytes, formatCount, formatEpsilon, formatNumber } from '@chorale/ui';
-import { timesInHundred } from './odds.ts';
+import type { Contribution, Participation, ReadingReason, StopReason } from '@chorale/client';
+import { formatBytes, formatCount, formatEpsilon } from '@chorale/ui';
+import { privacyMessages } from './privacyMessages.ts';
 
 const plural = (count: number, one: string, many: string) =>
   `${formatCount(count)} ${count === 1 ? one : many}`;
@@ -36,6 +37,12 @@ export const messages = {
     noOperator: 'not named; ask whoever sent you the link',
     learns: 'The model learns to tell apart',
     model: 'Base model',
+    protection: 'Protection',
+    protectionOf: {
+      example: 'each row by itself, by noise that your device adds',
+      contributor: 'all you contribute as a whole, by noise that your device adds',
+      none: 'none; your rows could be found out',
+    } satisfies Record<PrivacyUnit, string>,
     cohort: 'Devices in each round',
     rounds: 'Rounds',
     progress: 'Rounds finished',
@@ -130,68 +137,7 @@ export const messages = {
     inUse: 'In use. To use other rows, stop first and open this page again.',
   },
 
-  privacy: {
-    stays: 'Stays on this device',
-    leaves: 'Leaves this device',
-    staysList: [
-      'Your rows: every text and every label.',
-      'How many rows you have, and how many of each label (how long a round takes hints at the first).',
-      'Which rows are picked in which step, and how well the model does on them.',
-    ],
-    staysPrivate: 'Every change to the model before it is limited and mixed with noise.',
-    leavesNumbers: (values: number, bytesPerRound: number, rounds: number) =>
-      `${formatCount(values)} numbers a round (${formatBytes(bytesPerRound)}) that say how the shared model should change. At most ${plural(rounds, 'round', 'rounds')}, ${formatBytes(bytesPerRound * rounds)} in all.`,
-    leavesList: (backend: string) => [
-      `That your device computes with ${backend}, and whether you are connected or paused.`,
-      'A random contributor number, so that you are the same contributor when you reconnect.',
-      'Your network address, as with any web page.',
-    ],
-    protectedTitle: 'How these numbers are protected',
-    protectedText: (steps: number, clippingNorm: number, noiseMultiplier: number, values: number) =>
-      `In each of the ${plural(steps, 'step', 'steps')} of a round, the influence of any one row is limited to a length of ${formatNumber(clippingNorm)}. Then your device adds random noise to each of the ${formatCount(values)} numbers. The noise is ${formatNumber(noiseMultiplier)} times as strong as that limit (standard deviation ${formatNumber(noiseMultiplier * clippingNorm)}), so that what one row did is mixed with chance. How well that protects is said next.`,
-    oddsTitle: 'How well one row is protected',
-    odds: (epsilon: number, delta: number) => {
-      const times = timesInHundred(epsilon, delta);
-      const right =
-        times >= 100 ? 'can be right practically every time' : `is right at most ${times} times in 100`;
-      return `Someone who sees everything you send over the whole run, and guesses whether one particular row was in your file, ${right}; blind guessing is right 50 times.`;
-    },
-    weakTitle: 'This is weak protection.',
-    weakText:
-      'A careful observer could find out about single rows with little doubt. Leave out rows that must not become known.',
-    unitText:
-      'The unit of protection is one row. Several rows about the same person or the same event are protected less well together than one row alone.',
-    numbers: 'The exact numbers',
-    epsilon: 'Total epsilon you agree to',
-    delta: 'Delta',
-    noise: 'Noise multiplier',
-    clipping: 'Clipping norm',
-    sampling: 'Chance of a row to be picked in a step',
-    steps: 'Steps a round',
-    noneTitle: 'This run protects nothing. Your rows could be found out from what leaves.',
-    noneText:
-      'It has no privacy mechanism: no noise is added to what leaves this device, and parts of your texts could be reconstructed from it. Contribute only rows that you would be willing to publish.',
-    noneLeaves: 'No noise is mixed in before sending.',
-    stopNote:
-      'You can stop at any time. Updates that were already averaged stay in the shared model; their protection does not weaken afterwards.',
-    stopNoteUnprotected:
-      'You can stop at any time. Updates that were already averaged stay in the shared model and cannot be taken out.',
-    trustTitle: 'Whom you trust',
-    trust:
-      'The server of this run delivers the program of this page, so it is what you trust: a server that sends another program could do other things with your rows. If you do not trust whoever runs it, do not contribute.',
-    planHash: 'Fingerprint of the plan you agree to',
-    planHashHint: 'Your device puts it into everything it sends, and stops if the run is no longer this one.',
-    copy: { copy: 'Copy', copied: 'Copied.', byHand: 'Selected: press Ctrl+C or ⌘C to copy.' },
-    consent: 'I have read what leaves my device',
-    consentMissing: 'Please read this section and tick the box first.',
-    agree: 'I agree, start contributing',
-    decline: 'I do not agree',
-    agreed: (time: string) => `You agreed at ${time}. To take it back, stop below.`,
-    closingTitle: 'You are not contributing',
-    closing:
-      'Nothing left this device, and nothing was kept of your rows. You can close this tab. Thank you for taking the time to read.',
-    goBack: 'Go back to the page',
-  },
+  privacy: privacyMessages,
 
   contribute: {
     state: (participation: Participation): { title: string; reason: string } => {
@@ -211,6 +157,8 @@ export const messages = {
           };
         case 'paused':
           return { title: 'Paused', reason: participation.reason };
+        case 'reading':
+          return { title: READING_TITLES[participation.because], reason: participation.message };
         case 'disconnected':
           return { title: 'Disconnected', reason: participation.reason };
         case 'stopped':
@@ -219,6 +167,8 @@ export const messages = {
     },
     reconnects: 'This page connects again by itself.',
     keepOpen: 'Keep this tab open. It may be in the background.',
+    reading:
+      'Your device trains no more in this run and sends no further update. That is what you asked for, and nothing went wrong. You can close this tab, or keep it open and watch the shared model below.',
     round: 'Round',
     roundOf: (round: number, all: number) => `${round} of ${all}`,
     contributed: 'Your accepted updates',
@@ -227,8 +177,12 @@ export const messages = {
     stepDetail: (step: number, all: number) => `${step} of ${all}`,
     preparing: 'Progress',
     spent: 'Epsilon spent',
-    spentOf: (spent: number, agreed: number) => `${formatEpsilon(spent)} of ${formatEpsilon(agreed)} agreed`,
-    unprotected: 'This run adds no noise, so nothing limits what your updates say about your rows.',
+    spentOf: (spent: number, allowed: number) =>
+      `${formatEpsilon(spent)} of at most ${formatEpsilon(allowed)}`,
+    unprotected: 'This run protects nothing.',
+    unprotectedText:
+      'There is no epsilon to spend: it adds no noise, so nothing limits what your updates say about your rows.',
+    noProtection: 'no protection',
     pause: 'Pause',
     resume: 'Resume',
     stop: 'Stop',
@@ -246,7 +200,10 @@ export const messages = {
       late: 'too late, not used',
       refused: 'refused',
       abandoned: 'round given up, not used',
+      restored: 'counts as sent',
     } satisfies Record<Contribution['outcome'], string>,
+    restoredNote:
+      '“Counts as sent”: this browser had lost the record of the round; the server still had it, so nothing was forgotten and nothing is sent again.',
     spentAfter: 'Epsilon after it',
     size: 'Size',
     shared: 'The shared model so far',
@@ -269,8 +226,6 @@ export const messages = {
       'run-stopped':
         'Whoever runs it ended the run. Nothing more leaves this device. You can close this tab.',
       withdrawn: 'Nothing more leaves this device. You can close this tab.',
-      'budget-spent':
-        'You spent all that you agreed to, so your device stopped by itself. You can close this tab.',
       'other-tab': 'This tab sent nothing.',
       'device-error': 'Nothing unfinished was sent. Close heavy tabs, then open this page again to go on.',
       refused: 'Nothing more leaves this device. Open the page again to see what the run is like now.',
@@ -282,8 +237,12 @@ const END_TITLES: Record<StopReason, string> = {
   'run-completed': 'The run is completed',
   'run-stopped': 'The run was stopped',
   withdrawn: 'You stopped',
-  'budget-spent': 'Your limit is reached',
   'device-error': 'Your device had a problem',
   'other-tab': 'You contribute in another tab already',
   refused: 'The server did not accept this device',
+};
+
+const READING_TITLES: Record<ReadingReason, string> = {
+  'epsilon-limit': 'Your epsilon limit is reached',
+  'most-rounds': 'Your limit of rounds is reached',
 };

@@ -1,4 +1,5 @@
-import type { RunDetail, RunStatus } from '@chorale/protocol';
+import type { PrivacyUnit } from '@chorale/privacy';
+import type { RoundRecord, RunDetail, RunStatus } from '@chorale/protocol';
 
 const PLANNED_EPSILON = 6;
 const ROUND_COUNT = 12;
@@ -10,11 +11,21 @@ export type FakeOptions = {
   status: RunStatus;
   /** Rounds that are finished. */
   done: number;
-  isPrivate?: boolean;
+  unit?: PrivacyUnit;
+  /** The run asks tabs for noisy counts on their own rows. */
+  counts?: boolean;
 };
 
 /** One invented run as the server would send it. */
-export function fakeDetail({ runId, name, status, done, isPrivate = true }: FakeOptions): RunDetail {
+export function fakeDetail({
+  runId,
+  name,
+  status,
+  done,
+  unit = 'example',
+  counts = false,
+}: FakeOptions): RunDetail {
+  const isPrivate = unit !== 'none';
   const epsilonAfter = (round: number) =>
     isPrivate ? PLANNED_EPSILON * Math.sqrt(round / ROUND_COUNT) : null;
   const training = status === 'training';
@@ -50,14 +61,16 @@ export function fakeDetail({ runId, name, status, done, isPrivate = true }: Fake
             samplingRate: 0.05,
             expectedBatchSize: 32,
             clippingNorm: 2,
+            clipping: 'flat',
           },
           privacy: isPrivate
-            ? { unit: 'example', targetEpsilon: PLANNED_EPSILON, targetDelta: 1e-5 }
-            : { unit: 'none' },
+            ? { unit, targetEpsilon: PLANNED_EPSILON, targetDelta: 1e-5, noise: 'rounded-gaussian' }
+            : { unit },
           rounds: { count: ROUND_COUNT, cohortSize: 4, minimumUpdates: 2, deadlineSeconds: 120 },
           aggregation: { rule: 'mean', serverOptimizer: { name: 'sgd', learningRate: 1 } },
           transport: { encoding: 'f32' },
           evaluation: { file: 'dev.tsv' },
+          ...(counts ? { localMetrics: { noiseMultiplier: 10 } } : {}),
         },
         noiseMultiplier: isPrivate ? 1.1 : 0,
         model: {
@@ -83,7 +96,9 @@ export function fakeDetail({ runId, name, status, done, isPrivate = true }: Fake
           ? `All ${ROUND_COUNT} rounds are done.`
           : training
             ? 'The cohort is training: 1 of 4 updates are in.'
-            : 'Waiting for contributors: 0 of 4.',
+            : status === 'evaluating'
+              ? `Measuring adapter version ${done} on the test file.`
+              : 'Waiting for contributors: 0 of 4.',
       round: Math.min(done + 1, ROUND_COUNT),
       roundCount: ROUND_COUNT,
       adapterVersion: done,
@@ -102,6 +117,7 @@ export function fakeDetail({ runId, name, status, done, isPrivate = true }: Fake
       testAccuracy: 0.5 + 0.36 * (1 - Math.exp(-round / 4)) + 0.012 * Math.sin(5 * round),
       testLoss: 0.4 + 0.3 * Math.exp(-round / 4) + 0.008 * Math.sin(4 * round),
       spentEpsilon: epsilonAfter(round),
+      localMetrics: counts && round > 0 ? fakeCounts(round) : null,
       uplinkBytes: round === 0 ? 0 : 49_232,
       durationMs: round === 0 ? 900 : 21_000 + 900 * round,
     })),
@@ -118,13 +134,24 @@ export function fakeDetail({ runId, name, status, done, isPrivate = true }: Fake
         : ids.map((contributorId, index) => ({
             contributorId,
             online: index !== 3,
-            available: index !== 4,
+            availability:
+              (['available', 'available', 'limit-reached', 'available', 'paused'] as const)[index] ??
+              'available',
             backend: index % 2 === 0 ? 'wasm' : 'webgpu',
             rounds: Math.max(0, done - index),
-            spentEpsilon: epsilonAfter(Math.max(0, done - index)),
+            // One update of the third came too late: charged, not stored.
+            chargedRounds: Math.max(0, done - index) + (index === 2 ? 1 : 0),
+            spentEpsilon: epsilonAfter(Math.max(0, done - index) + (index === 2 ? 1 : 0)),
             lastRefusal: index === 2 ? 'UPDATE_WRONG_ROUND' : null,
           })),
     createdAt: createdAt + 1000 * done,
     plannedEpsilon: isPrivate ? PLANNED_EPSILON : null,
   };
+}
+
+/** Four tabs with about 200 rows each; the sum of their noise has twice the deviation of one. */
+function fakeCounts(round: number): RoundRecord['localMetrics'] {
+  const rows = 812 + 17 * Math.sin(9 * round);
+  const share = 0.5 + 0.3 * (1 - Math.exp(-(round - 1) / 4)) + 0.02 * Math.sin(7 * round);
+  return { correct: rows * share, rows, noiseStdDev: 2 * 10 * Math.SQRT2 };
 }

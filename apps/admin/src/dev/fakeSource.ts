@@ -1,4 +1,4 @@
-import type { RunDetail } from '@chorale/protocol';
+import type { AdminAction, RunDetail } from '@chorale/protocol';
 import type { AdminSource } from '../source/AdminSource.ts';
 import { createStateBox } from '../source/stateBox.ts';
 import { fakeDetail } from './fakeDetail.ts';
@@ -7,7 +7,8 @@ const wait = (milliseconds: number) => new Promise<void>((resolve) => setTimeout
 
 /**
  * Invented runs for `vite dev` only (`?fake=1&variant=signed-out|empty|lost|fresh|unreachable`). The first run lives:
- * updates arrive, rounds close, and the buttons work; pausing the second one shows an error in place.
+ * updates arrive, rounds close, and the buttons work; pausing the second one shows an error in place, pausing the last
+ * one takes a while.
  */
 export function createFakeSource(variant: string | null): AdminSource {
   const box = createStateBox();
@@ -28,14 +29,27 @@ export function createFakeSource(variant: string | null): AdminSource {
       variant === 'empty'
         ? []
         : [
-            fakeDetail({ runId: 'film-reviews', name: 'Film reviews', status: 'training', done: 6 }),
+            fakeDetail({
+              runId: 'film-reviews',
+              name: 'Film reviews',
+              status: 'training',
+              done: 6,
+              counts: true,
+            }),
             fakeDetail({ runId: 'bus-notices', name: 'Bus notices', status: 'recruiting', done: 0 }),
             fakeDetail({
               runId: 'open-notes',
               name: 'Open notes',
               status: 'completed',
               done: 12,
-              isPrivate: false,
+              unit: 'none',
+            }),
+            fakeDetail({
+              runId: 'clinic-letters',
+              name: 'Clinic letters',
+              status: 'evaluating',
+              done: 4,
+              unit: 'contributor',
             }),
           ],
     );
@@ -54,19 +68,28 @@ export function createFakeSource(variant: string | null): AdminSource {
           'Expected a run that is training, got one that is recruiting. Wait for the first round.',
         );
       }
-      const status = ({ pause: 'paused', resume: 'recruiting', stop: 'stopped' } as const)[action];
-      const reason = {
-        pause: 'Paused by an admin.',
-        resume: 'Waiting for contributors.',
-        stop: 'Stopped by an admin.',
-      }[action];
-      change(runId, (detail) => ({
-        ...detail,
-        members: [],
-        state: { ...detail.state, status, reason, cohort: 0, received: 0, timeLeftMs: null },
-      }));
+      // As a real run does: what is being measured is measured to its end first.
+      if (find(runId)?.state.status === 'evaluating' && action === 'pause') {
+        setTimeout(() => become(runId, 'pause'), 4000);
+        return;
+      }
+      become(runId, action);
     },
   };
+
+  function become(runId: string, action: AdminAction): void {
+    const status = ({ pause: 'paused', resume: 'recruiting', stop: 'stopped' } as const)[action];
+    const reason = {
+      pause: 'Paused by an admin.',
+      resume: 'Waiting for contributors.',
+      stop: 'Stopped by an admin.',
+    }[action];
+    change(runId, (detail) => ({
+      ...detail,
+      members: [],
+      state: { ...detail.state, status, reason, cohort: 0, received: 0, timeLeftMs: null },
+    }));
+  }
 }
 
 /** One more update arrives; when all are in, the round closes and the next one starts. */
@@ -85,5 +108,11 @@ function receiveOne(detail: RunDetail): RunDetail {
   const done = state.adapterVersion + 1;
   const ended = done === state.roundCount;
   const { name } = detail.run.plan.config;
-  return fakeDetail({ runId: detail.run.runId, name, status: ended ? 'completed' : 'training', done });
+  return fakeDetail({
+    runId: detail.run.runId,
+    name,
+    status: ended ? 'completed' : 'training',
+    done,
+    counts: true,
+  });
 }

@@ -1,19 +1,22 @@
 import type { ContributorSummary } from '@chorale/protocol';
-import { Card, DataTable, StatusChip, formatEpsilon } from '@chorale/ui';
+import { Card, DataTable, StatusChip } from '@chorale/ui';
 import type { Column } from '@chorale/ui';
+import { Epsilon } from '../Epsilon.tsx';
+import { AVAILABILITY_LOOKS } from '../looks.ts';
 import { messages } from '../messages.ts';
 
 const text = messages.run.contributor;
 
-const COLUMNS: readonly Column<ContributorSummary>[] = [
+const columnsOf = (isPrivate: boolean): Column<ContributorSummary>[] => [
   { header: text.id, cell: ({ contributorId }) => <code>{contributorId}</code> },
   { header: text.state, cell: (contributor) => <State contributor={contributor} /> },
   { header: text.backend, cell: ({ backend }) => messages.backends[backend] },
-  { header: text.rounds, align: 'end', cell: ({ rounds }) => rounds },
+  { header: text.stored, align: 'end', cell: ({ rounds }) => rounds },
+  { header: text.charged, align: 'end', cell: ({ chargedRounds }) => chargedRounds },
   {
     header: text.epsilon,
     align: 'end',
-    cell: ({ spentEpsilon }) => (spentEpsilon === null ? messages.runs.none : formatEpsilon(spentEpsilon)),
+    cell: ({ spentEpsilon }) => <Epsilon value={spentEpsilon} isPrivate={isPrivate} />,
   },
   {
     header: text.refusal,
@@ -22,23 +25,31 @@ const COLUMNS: readonly Column<ContributorSummary>[] = [
 ];
 
 /** Everybody who ever joined, by their random ids; those online first. */
-export function ContributorsCard({ contributors }: { contributors: readonly ContributorSummary[] }) {
+export function ContributorsCard({
+  contributors,
+  isPrivate,
+}: {
+  contributors: readonly ContributorSummary[];
+  isPrivate: boolean;
+}) {
   return (
     <Card title={messages.run.contributors}>
       <DataTable
         caption={messages.run.contributors}
-        columns={COLUMNS}
+        columns={columnsOf(isPrivate)}
         rows={contributors.toSorted((a, b) => Number(b.online) - Number(a.online))}
         rowKey={({ contributorId }) => contributorId}
         empty={<p>{messages.run.contributorsEmpty}</p>}
         tall
+        stack
       />
+      {contributors.length > 0 && <p className="ch-small ch-muted">{messages.run.contributorsNote}</p>}
     </Card>
   );
 }
 
 function State({ contributor }: { contributor: ContributorSummary }) {
   if (!contributor.online) return <StatusChip tone="neutral" shape="dashed" word={text.offline} />;
-  if (!contributor.available) return <StatusChip tone="warn" shape="pause" word={text.paused} />;
-  return <StatusChip tone="good" shape="dot" word={text.online} />;
+  const { availability } = contributor;
+  return <StatusChip {...AVAILABILITY_LOOKS[availability]} word={text.availability[availability]} />;
 }

@@ -1,17 +1,17 @@
-import type { RunDetail } from '@chorale/protocol';
-import { Card, Meter, Notice, formatNumber } from '@chorale/ui';
+import type { RunConfig, RunDetail } from '@chorale/protocol';
+import { Card, Meter, Notice, formatCount, formatNumber } from '@chorale/ui';
 import { messages } from '../messages.ts';
 import { worstEpsilon } from '../summary.ts';
 
-const text = messages.run;
+const text = messages.run.privacy;
 
 /** The mechanism in words and numbers; what was spent of what is planned. */
 export function PrivacyCard({ detail }: { detail: RunDetail }) {
   const { config, noiseMultiplier } = detail.run.plan;
-  const { training, rounds, privacy } = config;
+  const { training, privacy } = config;
   if (privacy.unit === 'none') {
     return (
-      <Card title={text.privacy}>
+      <Card title={text.title}>
         <Notice kind="error" loud title={text.noneTitle}>
           <p>{text.none}</p>
         </Notice>
@@ -19,18 +19,20 @@ export function PrivacyCard({ detail }: { detail: RunDetail }) {
     );
   }
   const spent = worstEpsilon(detail);
+  const { unit } = privacy;
+  const names = text.facts;
   const facts: [string, string][] = [
-    [text.facts.unit, text.facts.unitExample],
-    [text.facts.relation, text.facts.relationText],
-    [text.facts.delta, formatNumber(privacy.targetDelta)],
-    [text.facts.noise, formatNumber(noiseMultiplier)],
-    [text.facts.clipping, formatNumber(training.clippingNorm)],
-    [text.facts.sampling, formatNumber(training.samplingRate)],
-    [text.facts.steps, text.facts.stepsText(training.localSteps, rounds.count)],
-    [text.facts.accountant, text.facts.accountantText],
+    [names.unit, names.units[unit]],
+    [names.relation, names.relations[unit]],
+    [names.delta, formatNumber(privacy.targetDelta)],
+    [names.noise, names.noiseText[unit](noiseMultiplier)],
+    [names.noiseKind, names.noiseKinds[privacy.noise]],
+    [names.clipping, names.clippingRules[training.clipping](training.clippingNorm)],
+    ...(unit === 'example' ? sampledFacts(config) : releaseFacts(config)),
+    [names.accountant, names.accountantText],
   ];
   return (
-    <Card title={text.privacy}>
+    <Card title={text.title}>
       {spent !== null && detail.plannedEpsilon !== null && (
         <Meter
           label={text.spent}
@@ -40,14 +42,7 @@ export function PrivacyCard({ detail }: { detail: RunDetail }) {
           spentEpsilon={spent}
         />
       )}
-      <p>
-        {text.mechanism(
-          training.clippingNorm,
-          noiseMultiplier,
-          training.samplingRate,
-          training.expectedBatchSize,
-        )}
-      </p>
+      <p>{text.mechanism[unit]({ ...training, noiseMultiplier })}</p>
       <dl className="ch-facts">
         {facts.map(([name, value]) => (
           <Fact key={name} name={name} value={value} />
@@ -55,6 +50,24 @@ export function PrivacyCard({ detail }: { detail: RunDetail }) {
       </dl>
     </Card>
   );
+}
+
+/** What only a mechanism over single rows has. */
+function sampledFacts({ training, rounds, localMetrics }: RunConfig): [string, string][] {
+  const names = text.facts;
+  return [
+    [names.sampling, formatNumber(training.samplingRate)],
+    [names.steps, names.stepsText(training.localSteps, rounds.count)],
+    [
+      names.counts,
+      localMetrics === undefined ? names.countsNone : names.countsText(localMetrics.noiseMultiplier),
+    ],
+  ];
+}
+
+/** What only a mechanism over a whole round's change has. */
+function releaseFacts({ rounds }: RunConfig): [string, string][] {
+  return [[text.facts.releases, formatCount(rounds.count)]];
 }
 
 function Fact({ name, value }: { name: string; value: string }) {

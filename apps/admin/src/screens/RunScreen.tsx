@@ -31,6 +31,7 @@ export function RunScreen({ run, source }: { run: KnownRun | null; source: Admin
     );
   }
   const { detail, receivedAt } = run;
+  const isPrivate = detail.run.plan.config.privacy.unit !== 'none';
   const ended = hasEnded(detail.state);
   const share = <ShareCard runId={detail.run.runId} first={detail.contributors.length === 0} />;
   const nobodyYet = detail.contributors.length === 0 && !ended;
@@ -40,6 +41,7 @@ export function RunScreen({ run, source }: { run: KnownRun | null; source: Admin
         <Link to={{ screen: 'runs' }}>← {messages.toRuns}</Link>
       </nav>
       <h1>{detail.run.plan.config.name}</h1>
+      {!isPrivate && <Notice kind="error" title={text.privacy.noneTitle} />}
       {nobodyYet && share}
       <StateCard detail={detail} receivedAt={receivedAt} />
       <div className="pair">
@@ -47,7 +49,7 @@ export function RunScreen({ run, source }: { run: KnownRun | null; source: Admin
         <ControlsCard state={detail.state} onAction={(action) => source.act(detail.run.runId, action)} />
       </div>
       <CurvesCard detail={detail} />
-      <RoundsCard rounds={detail.rounds} />
+      <RoundsCard rounds={detail.rounds} isPrivate={isPrivate} />
       <div className="pair">
         <PrivacyCard detail={detail} />
         <div className="ch-stack">
@@ -55,7 +57,7 @@ export function RunScreen({ run, source }: { run: KnownRun | null; source: Admin
           {!nobodyYet && !ended && share}
         </div>
       </div>
-      <ContributorsCard contributors={detail.contributors} />
+      <ContributorsCard contributors={detail.contributors} isPrivate={isPrivate} />
       <PlanCard detail={detail} />
     </>
   );

@@ -10,6 +10,7 @@ import {
   useNow,
 } from '@chorale/ui';
 import { STATUS_LOOKS } from '../looks.ts';
+import { Epsilon } from '../Epsilon.tsx';
 import { messages } from '../messages.ts';
 import { Link } from '../router.tsx';
 import type { KnownRun } from '../source/AdminSource.ts';
@@ -45,6 +46,7 @@ function RunItem({ run: { detail }, now }: { run: KnownRun; now: number }) {
   const { run, state, plannedEpsilon } = detail;
   const { config, model } = run.plan;
   const accuracy = lastAccuracy(detail);
+  const isPrivate = config.privacy.unit !== 'none';
   const spent = worstEpsilon(detail);
   return (
     <li className="ch-card">
@@ -52,7 +54,10 @@ function RunItem({ run: { detail }, now }: { run: KnownRun; now: number }) {
         <h2>
           <Link to={{ screen: 'run', runId: run.runId }}>{config.name}</Link>
         </h2>
-        <StatusChip {...STATUS_LOOKS[state.status]} word={messages.status[state.status]} />
+        <span className="ch-row">
+          {!isPrivate && <StatusChip tone="bad" word={text.unprotectedRun} />}
+          <StatusChip {...STATUS_LOOKS[state.status]} word={messages.status[state.status]} />
+        </span>
       </div>
       <p className="ch-small ch-muted">
         <code>{run.runId}</code> · {text.model(model.name, config.adapter.rank, config.rounds.cohortSize)} ·{' '}
@@ -73,9 +78,8 @@ function RunItem({ run: { detail }, now }: { run: KnownRun; now: number }) {
       <dl className="ch-stats">
         <Stat label={text.accuracy}>{accuracy === null ? text.none : formatPercent(accuracy)}</Stat>
         <Stat label={text.epsilon}>
-          {spent === null || plannedEpsilon === null
-            ? text.unprotected
-            : `${formatEpsilon(spent)} / ${formatEpsilon(plannedEpsilon)}`}
+          <Epsilon value={spent} isPrivate={isPrivate} />
+          {plannedEpsilon !== null && ` / ${formatEpsilon(plannedEpsilon)}`}
         </Stat>
         <Stat label={text.online}>
           {formatCount(detail.contributors.filter(({ online }) => online).length)}

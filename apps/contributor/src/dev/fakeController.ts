@@ -3,31 +3,26 @@ import type { RunState } from '@chorale/protocol';
 import type {
   ContributorController,
   ContributorState,
+  Limits,
   Participation,
   RowsReport,
   TablePreview,
 } from '@chorale/client';
-import { fakePlannedEpsilon, fakeRecord, fakeRun } from './fakeRun.ts';
-import type { FakeVariant } from './fakeRun.ts';
+import { limitsOfPlan } from '../limits.ts';
+import { fakeEpsilonAfter, fakeKeptLimits, fakeLimitsView } from './fakeLimits.ts';
+import { FAKE_VARIANTS, fakePlannedEpsilon, fakeRecord, fakeRun } from './fakeRun.ts';
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
-
-const VARIANTS: readonly FakeVariant[] = [
-  'private',
-  'strong',
-  'unprotected',
-  'unsupported',
-  'missing',
-  'ended',
-];
 
 /**
  * A controller that plays a whole run without a server, for `vite dev` only (`?fake=1&variant=…`).
  * Every state a page can meet comes up in it; nothing is computed or sent.
  */
 export function createFakeController(wanted: string | null): ContributorController {
-  const variant = VARIANTS.find((name) => name === wanted) ?? 'private';
+  const variant = FAKE_VARIANTS.find((name) => name === wanted) ?? 'private';
   const run = fakeRun(variant);
+  const planned = fakePlannedEpsilon(variant);
+  const limitsView = (limits: Limits) => fakeLimitsView(limits, run.run.plan, planned);
   const payloadBytes = encodedBytes(run.run.plan.parameterCount);
   let lines: string[][] = [];
   let generation = 0;
@@ -40,7 +35,9 @@ export function createFakeController(wanted: string | null): ContributorControll
     participation: { status: 'not-joined' },
     contributions: [],
     spentEpsilon: null,
-    agreedEpsilon: null,
+    plannedEpsilon: null,
+    otherRunsEpsilon: null,
+    limits: null,
   };
   const listeners = new Set<() => void>();
   const set = (change: Partial<ContributorState>) => {
@@ -76,8 +73,44 @@ export function createFakeController(wanted: string | null): ContributorControll
     set({ rows: { ...emptyRows(), table: { status: 'ready', value: table } } });
   };
 
+  const chargedUntil = (round: number) => round - 2 + (variant === 'limited' ? 1 : 0);
+  /** As after the browser lost its ledger: round 2 comes back from the server's copy. */
+  const restore = () => {
+    if (variant !== 'limited' || state.contributions.length > 0) return;
+    const spentEpsilon = fakeEpsilonAfter(planned, 1, run.state.roundCount);
+    set({
+      contributions: [{ round: 2, outcome: 'restored', spentEpsilon, payloadBytes: 0 }],
+      spentEpsilon,
+    });
+  };
+
+  const watch = async (round: number, mine: number) => {
+    if (state.participation.status !== 'reading') {
+      const limits = state.limits?.limits;
+      const byEpsilon = planned !== null && (limits?.epsilonLimit ?? planned) < planned;
+      participate(
+        byEpsilon
+          ? {
+              status: 'reading',
+              because: 'epsilon-limit',
+              message: `The next round would cost an epsilon of ${fakeEpsilonAfter(planned, chargedUntil(round), run.state.roundCount)} in all; your limit is ${limits?.epsilonLimit}.`,
+            }
+          : {
+              status: 'reading',
+              because: 'most-rounds',
+              message: `You took part in ${limits?.mostRounds} rounds, as many as you allow.`,
+            },
+      );
+    }
+    await pause(1500);
+    if (mine !== generation) return;
+    set({ rounds: [...state.rounds, fakeRecord(round, planned)] });
+    runStateNow({ adapterVersion: round });
+  };
+
   const playRounds = async (mine: number) => {
-    const agreed = fakePlannedEpsilon(variant);
+    const roundsAllowed = state.limits?.roundsAllowed ?? run.state.roundCount;
+    restore();
     for (let fraction = 0; fraction <= 1; fraction += 0.25) {
       participate({ status: 'preparing', what: 'Downloading the model', fraction });
       await pause(150);
@@ -85,6 +118,11 @@ export function createFakeController(wanted: string | null): ContributorControll
     }
     for (let round = 3; round <= run.state.roundCount; round++) {
       runStateNow({ status: 'recruiting', round, cohort: 0, received: 0, available: 2 });
+      if (chargedUntil(round) > roundsAllowed) {
+        await watch(round, mine);
+        if (mine !== generation) return;
+        continue;
+      }
       participate({ status: 'waiting', reason: 'For contributors: 2 of 3 are here.' });
       await pause(900);
       if (mine !== generation) return;
@@ -96,7 +134,7 @@ export function createFakeController(wanted: string | null): ContributorControll
         await pause(120);
         if (mine !== generation) return;
       }
-      const spentEpsilon = agreed === null ? null : agreed * Math.sqrt((round - 2) / run.state.roundCount);
+      const spentEpsilon = fakeEpsilonAfter(planned, chargedUntil(round), run.state.roundCount);
       const settle = (outcome: 'sending' | 'accepted' | 'late') =>
         set({
           contributions: [...state.contributions.slice(0, -1), { ...contribution, outcome, spentEpsilon }],
@@ -107,7 +145,7 @@ export function createFakeController(wanted: string | null): ContributorControll
       await pause(500);
       if (mine !== generation) return;
       settle(round === 5 ? 'late' : 'accepted');
-      set({ rounds: [...state.rounds, fakeRecord(round, agreed)] });
+      set({ rounds: [...state.rounds, fakeRecord(round, planned)] });
       runStateNow({ adapterVersion: round });
       if (round === 4) {
         participate({ status: 'disconnected', reason: 'The connection to the server is down.' });
@@ -133,13 +171,14 @@ export function createFakeController(wanted: string | null): ContributorControll
         set({ run: { status: 'failed', error: { code: 'RUN_UNKNOWN', message } } });
         return;
       }
-      const agreed = fakePlannedEpsilon(variant);
       set({
         run: { status: 'ready', value: run },
         runState: run.state,
         rounds: run.rounds,
-        agreedEpsilon: agreed,
-        spentEpsilon: agreed === null ? null : 0,
+        plannedEpsilon: planned,
+        spentEpsilon: planned === null ? null : 0,
+        otherRunsEpsilon: variant === 'limited' ? 2.417 : null,
+        limits: limitsView(fakeKeptLimits(variant, limitsOfPlan(run.run.plan, planned))),
       });
     },
     checkDevice: async () => {
@@ -186,7 +225,17 @@ export function createFakeController(wanted: string | null): ContributorControll
       set({ rows: { ...state.rows, columns, report: { status: 'ready', value } } });
     },
     clearRows: () => set({ rows: emptyRows() }),
-    join: async () => playRounds(++generation),
+    setLimits: (limits) => {
+      set({ limits: { limits, problem: null, roundsAllowed: null } });
+      void pause(120).then(() => {
+        if (state.limits?.limits === limits) set({ limits: limitsView(limits) });
+      });
+    },
+    join: async () => {
+      // As the real one: first what the limits come to, then nothing if they refuse the plan.
+      while (state.limits?.problem === null && state.limits.roundsAllowed === null) await pause(20);
+      if (state.limits?.problem === null) void playRounds(++generation);
+    },
     pause: () => {
       generation += 1;
       participate({

@@ -1,6 +1,23 @@
 import type { PublicRun, RoundRecord } from '@chorale/protocol';
+import { fakeEpsilonAfter } from './fakeLimits.ts';
 
-export type FakeVariant = 'private' | 'strong' | 'unprotected' | 'unsupported' | 'missing' | 'ended';
+export const FAKE_VARIANTS = [
+  'private',
+  'strong',
+  'contributor',
+  'counts',
+  'limited',
+  'refusing',
+  'unprotected',
+  'unsupported',
+  'missing',
+  'ended',
+] as const;
+/**
+ * `strong`: little epsilon. `contributor`: the other unit. `counts`: a run that asks for local metrics. `limited`: an
+ * epsilon limit that is soon reached. `refusing`: kept limits the plan does not fit. `unprotected`: privacy.unit none.
+ */
+export type FakeVariant = (typeof FAKE_VARIANTS)[number];
 
 const hash = (digits: string) => digits.repeat(64).slice(0, 64);
 
@@ -44,15 +61,22 @@ export function fakeRun(variant: FakeVariant): PublicRun {
             samplingRate: 0.05,
             expectedBatchSize: 32,
             clippingNorm: 2,
+            clipping: variant === 'strong' ? 'automatic' : 'flat',
           },
           privacy:
             plannedEpsilon === null
               ? { unit: 'none' }
-              : { unit: 'example', targetEpsilon: plannedEpsilon, targetDelta: 1e-5 },
+              : {
+                  unit: variant === 'contributor' ? 'contributor' : 'example',
+                  targetEpsilon: plannedEpsilon,
+                  targetDelta: 1e-5,
+                  noise: variant === 'strong' ? 'discrete-gaussian' : 'rounded-gaussian',
+                },
           rounds: { count: 12, cohortSize: 3, minimumUpdates: 2, deadlineSeconds: 120 },
           aggregation: { rule: 'mean', serverOptimizer: { name: 'sgd', learningRate: 1 } },
           transport: { encoding: 'f32' },
           evaluation: { file: 'dev.tsv' },
+          ...(variant === 'counts' ? { localMetrics: { noiseMultiplier: 10 } } : {}),
         },
         noiseMultiplier: plannedEpsilon === null ? 0 : variant === 'strong' ? 2.4 : 1.1,
         model: {
@@ -96,7 +120,8 @@ export function fakeRecord(round: number, plannedEpsilon: number | null): RoundR
     adapterVersion: round,
     testAccuracy: 0.5 + 0.36 * (1 - Math.exp(-round / 4)) + 0.012 * Math.sin(5 * round),
     testLoss: 0.4 + 0.3 * Math.exp(-round / 4) + 0.008 * Math.sin(4 * round),
-    spentEpsilon: plannedEpsilon === null ? null : plannedEpsilon * Math.sqrt(round / 12),
+    spentEpsilon: fakeEpsilonAfter(plannedEpsilon, round, 12),
+    localMetrics: null,
     uplinkBytes: round === 0 ? 0 : 49_232,
     durationMs: 21_000 + 900 * round,
   };

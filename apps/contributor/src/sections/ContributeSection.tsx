@@ -12,6 +12,7 @@ import {
   formatSentence,
 } from '@chorale/ui';
 import type { ShapeName } from '@chorale/ui';
+import { allowedEpsilon } from '../limits.ts';
 import { messages } from '../messages.ts';
 import { ContributionsTable } from './ContributionsTable.tsx';
 import { SharedModel } from './SharedModel.tsx';
@@ -24,9 +25,10 @@ export type ContributeSectionProps = {
   controller: ContributorController;
 };
 
-/** Section 5: what this tab is doing and why, what was spent of what was agreed, and the controls. */
+/** Section 5: what this tab is doing and why, what was spent of what her limits allow, and the controls. */
 export function ContributeSection({ state, runState, controller }: ContributeSectionProps) {
-  const { participation, contributions, spentEpsilon, agreedEpsilon } = state;
+  const { participation, contributions, spentEpsilon } = state;
+  const allowed = allowedEpsilon(state.limits, state.plannedEpsilon);
   const ended = participation.status === 'stopped';
   const isPrivate = state.run.status === 'ready' && state.run.value.run.plan.config.privacy.unit !== 'none';
   const accepted = contributions.filter((contribution) => contribution.outcome === 'accepted').length;
@@ -37,13 +39,17 @@ export function ContributeSection({ state, runState, controller }: ContributeSec
     <>
       <StateLine participation={participation} accepted={accepted} />
       <StateProgress participation={participation} />
-      {!isPrivate && <Notice kind="warn" title={text.unprotected} />}
-      {spentEpsilon !== null && agreedEpsilon !== null && (
+      {!isPrivate && (
+        <Notice kind="error" loud title={text.unprotected}>
+          <p>{text.unprotectedText}</p>
+        </Notice>
+      )}
+      {spentEpsilon !== null && allowed !== null && (
         <Meter
           label={text.spent}
           value={spentEpsilon}
-          max={agreedEpsilon}
-          text={text.spentOf(spentEpsilon, agreedEpsilon)}
+          max={allowed}
+          text={text.spentOf(spentEpsilon, allowed)}
           spentEpsilon={spentEpsilon}
         />
       )}
@@ -81,10 +87,13 @@ function StateLine({ participation, accepted }: { participation: Participation; 
           </p>
         )}
       </div>
-      {participation.status === 'disconnected' && <p className="ch-muted">{text.reconnects}</p>}
-      {stopped === null && participation.status !== 'disconnected' && (
-        <p className="ch-small ch-muted">{text.keepOpen}</p>
+      {participation.status === 'reading' && (
+        <p>
+          {text.endLine(accepted)} {text.reading}
+        </p>
       )}
+      {participation.status === 'disconnected' && <p className="ch-muted">{text.reconnects}</p>}
+      {KEEP_OPEN.includes(participation.status) && <p className="ch-small ch-muted">{text.keepOpen}</p>}
       {offerAgain && (
         <p>
           <a href={location.href}>{messages.startOver}</a>
@@ -121,11 +130,12 @@ function Controls({
 }) {
   return (
     <div className="ch-row">
-      {participation.status === 'paused' ? (
+      {participation.status === 'paused' && (
         <Button variant="primary" onClick={() => controller.resume()}>
           {text.resume}
         </Button>
-      ) : (
+      )}
+      {participation.status !== 'paused' && participation.status !== 'reading' && (
         <Button onClick={() => controller.pause()}>{text.pause}</Button>
       )}
       <ConfirmButton
@@ -142,6 +152,16 @@ function Controls({
 /** Ends after which the same page can be tried again. */
 const START_OVER: readonly StopReason[] = ['device-error', 'other-tab', 'refused'];
 
+/** States that end, or get nowhere, when the tab is closed. */
+const KEEP_OPEN: readonly Participation['status'][] = [
+  'not-joined',
+  'preparing',
+  'waiting',
+  'training',
+  'sending',
+  'paused',
+];
+
 const SHAPES: Record<Participation['status'], ShapeName> = {
   'not-joined': 'ring',
   preparing: 'dashed',
@@ -149,6 +169,8 @@ const SHAPES: Record<Participation['status'], ShapeName> = {
   training: 'half',
   sending: 'arrow',
   paused: 'pause',
+  // Her limit did what it is for: no fault.
+  reading: 'check',
   disconnected: 'triangle',
   stopped: 'square',
 };

@@ -16,7 +16,10 @@ export function ContributionsTable({
   const spent: Column<Contribution> = {
     header: text.spentAfter,
     align: 'end',
-    cell: ({ spentEpsilon }) => (spentEpsilon === null ? '–' : formatEpsilon(spentEpsilon)),
+    cell: ({ spentEpsilon }) => {
+      if (!isPrivate) return <strong className="ch-bad">{text.noProtection}</strong>;
+      return spentEpsilon === null ? '–' : formatEpsilon(spentEpsilon);
+    },
   };
   return (
     <>
@@ -29,15 +32,23 @@ export function ContributionsTable({
             header: text.outcome,
             cell: ({ outcome }) => <StatusChip {...LOOKS[outcome]} word={text.outcomes[outcome]} />,
           },
-          ...(isPrivate ? [spent] : []),
-          { header: text.size, align: 'end', cell: ({ payloadBytes }) => formatBytes(payloadBytes) },
+          spent,
+          {
+            header: text.size,
+            align: 'end',
+            cell: ({ payloadBytes }) => (payloadBytes === 0 ? '–' : formatBytes(payloadBytes)),
+          },
         ]}
         rows={contributions.toReversed()}
         // A round can be tried again after it was given up.
         rowKey={({ round }, index) => `${round}/${contributions.length - index}`}
         empty={<p>{text.noneYet}</p>}
         tall
+        stack
       />
+      {contributions.some(({ outcome }) => outcome === 'restored') && (
+        <p className="ch-small ch-muted">{text.restoredNote}</p>
+      )}
     </>
   );
 }
@@ -49,4 +60,5 @@ const LOOKS: Record<Contribution['outcome'], { tone: Tone; shape: ShapeName }> =
   late: { tone: 'warn', shape: 'triangle' },
   refused: { tone: 'bad', shape: 'cross' },
   abandoned: { tone: 'neutral', shape: 'dashed' },
+  restored: { tone: 'neutral', shape: 'info' },
 };

@@ -51,6 +51,7 @@ export function DeviceSection({ device, unknownBackend, onRetry }: DeviceSection
             rows={candidates}
             rowKey={(candidate) => candidate.backend}
             empty={null}
+            stack
           />
         </>
       );

@@ -60,6 +60,14 @@ export function RunSection({ run, runState, rounds, over, onRetry }: RunSectionP
             </dd>
             <dt>{text.model}</dt>
             <dd>{model.name}</dd>
+            <dt>{text.protection}</dt>
+            <dd>
+              {config.privacy.unit === 'none' ? (
+                <strong className="ch-bad">{text.protectionOf.none}</strong>
+              ) : (
+                text.protectionOf[config.privacy.unit]
+              )}
+            </dd>
           </dl>
           <div className="ch-row">
             <StatusChip tone={TONES[state.status]} word={text.status[state.status]} />
