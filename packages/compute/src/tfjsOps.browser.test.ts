@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
-import { describe, expect, test } from 'vitest';
+import type { WebGPUBackend } from '@tensorflow/tfjs-backend-webgpu';
+import { randomValues } from '@chorale/testing/randomValues';
+import { describe, expect, test, vi } from 'vitest';
 import { BACKEND_ORDER } from './backendProbe.ts';
 import { openCompute } from './compute.ts';
 import { checkOpsCase, opsCases } from './testing/opsCases.ts';
@@ -27,3 +29,23 @@ for (const backend of BACKEND_ORDER) {
     });
   });
 }
+
+// As wide as the inner layer of a large encoder
+test('long products on webgpu are added up in one order, without atomic additions', async () => {
+  const { ops, guard } = await openCompute('webgpu', { wasmUrls });
+  const inDim = 2048;
+  const dispatched = vi.spyOn(tf.backend() as WebGPUBackend, 'runWebGPUProgram');
+  await guard(async () => {
+    const x = ops.tensor(randomValues(16 * inDim, 1), [16, inDim]);
+    const frozen = ops.frozenMatrix(randomValues(inDim * 32, 2), inDim, 32);
+    const wide = ops.frozenMatrix(randomValues(32 * inDim, 3), 32, inDim);
+    const bias = ops.tensor(new Float32Array(32), [32]);
+    const results = [ops.linear(x, frozen, bias), ops.linearBackward(x, wide)];
+    for (const result of results) expect((await ops.read(result)).every(Number.isFinite)).toBe(true);
+    ops.dispose([x, frozen.weight, wide.weight, bias, ...results]);
+  });
+  const programs = dispatched.mock.calls.map(([program]) => program.shaderKey);
+  dispatched.mockRestore();
+  expect(programs.filter((key) => key.startsWith('matMulPacked'))).toHaveLength(2);
+  expect(programs.filter((key) => key.startsWith('matMulSplitK'))).toEqual([]);
+});

@@ -22,12 +22,12 @@ export function createTfjsOps({ storeTransposed }: { storeTransposed: boolean })
       const weight = tf.tensor2d(values.slice(), [inDim, outDim], 'float32');
       return { inDim, outDim, weight, transposed: storeTransposed ? tf.transpose(weight) : null };
     },
-    linear: (x, { weight }, bias) => tf.add(tf.matMul(x, weight), bias),
+    linear: (x, { weight }, bias) => tf.add(product(x, weight), bias),
     linearBackward: (dy, { weight, transposed }) =>
-      transposed ? tf.matMul(dy, transposed) : tf.matMul(dy, weight, false, true),
+      transposed ? product(dy, transposed) : product(dy, weight, true),
 
-    matMul: (a, b) => tf.matMul(a, b),
-    matMulNT: (a, b) => tf.matMul(a, b, false, true),
+    matMul: (a, b) => product(a, b),
+    matMulNT: (a, b) => product(a, b, true),
     add: (a, b) => tf.add(a, b),
     scale: (a, factor) => tf.mul(a, factor),
 
@@ -99,16 +99,66 @@ export function createTfjsOps({ storeTransposed }: { storeTransposed: boolean })
       return tf.reshape(tf.matMul(x3, dy3, true, false), [exampleCount, -1]);
     },
     packExamples: (gradients) => (gradients.length === 1 ? tf.clone(gradients[0]!) : tf.concat(gradients, 1)),
-    squaredNorms: (gradients) => tf.sum(tf.square(gradients), 1),
-    weightedSum(gradients, factors) {
-      const weights = tf.tensor2d(factors.slice(), [1, factors.length], 'float32');
-      const used = tf.reshape(tf.notEqual(weights, 0), [factors.length, 1]);
-      const masked = tf.where(tf.broadcastTo(used, gradients.shape), gradients, tf.zerosLike(gradients));
-      return tf.reshape(tf.matMul(weights, masked as tf.Tensor2D), [-1]);
+    squaredNorms: (gradients) => sumInStretches(tf.square(gradients)),
+    weightedSum: (gradients, factors) =>
+      sumRows(factors, maskUnused(gradients, tf.tensor2d(factors.slice(), [factors.length, 1], 'float32'))),
+    truncatedSum(gradients, factors) {
+      const weights = tf.tensor2d(factors.slice(), [factors.length, 1], 'float32');
+      const scaled = tf.mul(maskUnused(gradients, weights), weights); // [N, P]
+      // There is no truncation, but the conversion to integers truncates on every backend
+      const whole = tf.cast(tf.cast(scaled, 'int32'), 'float32');
+      return sumRows(new Float32Array(factors.length).fill(1), whole);
     },
     matrixAt: (flat, offset, rows, columns) =>
       tf.reshape(tf.slice(flat, [offset], [rows * columns]), [rows, columns]),
   };
+}
+
+/** tfjs's WebGPU backend cuts longer inner products into parts (BatchMatMul_impl, `innerShapeB >= 2000`). */
+const LONGEST_WHOLE_PRODUCT = 1999;
+const WEBGPU_PROGRAM_FLAG = 'WEBGPU_MATMUL_PROGRAM_TYPE';
+/** `MatMulProgramType.MatMulPackedProgram`, which tfjs does not export. */
+const WEBGPU_PACKED_PROGRAM = 3;
+
+/**
+ * a times b, or b transposed, with every inner product added up in a fixed order. On webgpu the parts of a long one would
+ * be joined by atomic additions, in whatever order they come; then the same gradient would differ from one time to the
+ * next, and with it what one example adds to a sum of grid units.
+ */
+function product(a: Tensor, b: Tensor, transposeB = false): Tensor {
+  if (tf.getBackend() !== 'webgpu' || a.shape[1]! <= LONGEST_WHOLE_PRODUCT) {
+    return tf.matMul(a, b, false, transposeB);
+  }
+  const before = tf.env().getNumber(WEBGPU_PROGRAM_FLAG);
+  tf.env().set(WEBGPU_PROGRAM_FLAG, WEBGPU_PACKED_PROGRAM);
+  try {
+    return tf.matMul(a, b, false, transposeB);
+  } finally {
+    tf.env().set(WEBGPU_PROGRAM_FLAG, before);
+  }
+}
+
+const STRETCH = 256;
+
+/** Row sums of x [N, P]. Each level of stretches adds at most 256 roundings of 2^-24 to the relative error. */
+function sumInStretches(x: Tensor): Tensor {
+  const [rows, columns] = x.shape as [number, number];
+  if (columns <= STRETCH) return tf.sum(x, 1);
+  const missing = (STRETCH - (columns % STRETCH)) % STRETCH;
+  const noPadding: [number, number] = [0, 0];
+  const padded = missing === 0 ? x : tf.pad(x, [noPadding, [0, missing]]);
+  return sumInStretches(tf.sum(tf.reshape(padded, [rows, -1, STRETCH]), 2));
+}
+
+/** Rows of x [N, P] whose weight [N, 1] is 0 become zeros, whatever was in them. */
+function maskUnused(x: Tensor, weights: Tensor): Tensor {
+  return tf.where(tf.broadcastTo(tf.notEqual(weights, 0), x.shape), x, tf.zerosLike(x));
+}
+
+/** Sum over the rows of x [N, P] with a weight each → [P]. */
+function sumRows(weights: Float32Array, x: Tensor): Tensor {
+  const row = tf.tensor2d(weights.slice(), [1, weights.length], 'float32');
+  return tf.reshape(tf.matMul(row, x as tf.Tensor2D), [-1]);
 }
 
 function normalCdf(x: Tensor): Tensor {

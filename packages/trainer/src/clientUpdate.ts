@@ -1,77 +1,92 @@
 import type { Compute } from '@chorale/compute';
-import type { NoiseSource, PrivacyPlan, Privatized, RandomSource } from '@chorale/privacy';
-import { DpSgd, clipFactors, poissonSample } from '@chorale/privacy';
+import type { Mechanism, NoiseSource, PrivacyPlan, Privatized, RandomSource } from '@chorale/privacy';
+import { MAX_MICRO_BATCH_SIZE, poissonSample, startLocalRound } from '@chorale/privacy';
+import { MICRO_BATCH_SIZE, microBatches } from './microBatches.ts';
 import type { Example, SequenceClassifier } from './sequenceClassifier.ts';
-
-/** Examples per device step: a fixed shape, so that the drawn batch size never shows in a kernel's shape. */
-export const MICRO_BATCH_SIZE = 16;
 
 export type ClientUpdateOptions = {
   compute: Compute;
-  classifier: SequenceClassifier;
+  /** All that a round needs of a model; an audit puts known gradients here. */
+  classifier: Pick<SequenceClassifier, 'exampleGradients'>;
   examples: readonly Example[];
   plan: PrivacyPlan;
   /** Coins of the Poisson sample. */
   random: RandomSource;
+  /** `noiseSource(plan.noise)` in product code. */
   noise: NoiseSource;
+  /** An integer from 1 to 512. */
   microBatchSize?: number;
   /** Called after each step with the number of steps done; stays in the tab. */
   onStep?: (step: number) => void;
 };
 
+/** Where and how gradients are computed. */
+export type GradientOptions = Pick<ClientUpdateOptions, 'compute' | 'classifier' | 'microBatchSize'>;
+
 /**
- * One client's round of DP-SGD (Abadi et al. 2016, Algorithm 1) on B and, if trained, the head: `localSteps` times
- * Poisson sample → per-example gradients → clip over all tensors → sum → noise → step. The number of steps is fixed;
- * an empty sample is a step of pure noise. Every step runs under the device guard, so that nothing computed by a
- * failing device leaves.
+ * One client's round of the plan's mechanism on B and, if trained, the head: `localSteps` times Poisson sample →
+ * per-example gradients → sum → step; what is clipped and noised, and when, is the local round's (`startLocalRound`). The
+ * number of steps is fixed; an empty sample is a step like any other. Every step runs under the device guard, so that
+ * nothing computed by a failing device leaves.
  * @param parameters the global adapter, [parameterCount]
  * @returns the change of the parameters, marked as private
  * @throws {DeviceError} the device failed; the round is given up, nothing was released
+ * @throws {RangeError} microBatchSize or the plan is out of range, or the noise is not of the plan's kind
  */
 export async function computeClientUpdate(
   parameters: Float32Array,
   options: ClientUpdateOptions,
 ): Promise<Privatized<Float32Array>> {
   const { compute, plan, examples, random, noise, onStep } = options;
-  const descent = new DpSgd(plan, parameters, noise);
+  const round = startLocalRound(plan, parameters, noise);
   for (let step = 1; step <= plan.localSteps; step++) {
     const drawn = poissonSample(examples.length, plan.samplingRate, random);
     const batch = Array.from(drawn, (index) => examples[index]!);
-    const clippedSum = await compute.guard(() => sumClippedGradients(descent.parameters, batch, options));
-    descent.step(clippedSum);
+    const sum = await compute.guard(() => sumGradients(round.parameters, batch, round.mechanism, options));
+    round.step(sum);
     onStep?.(step);
   }
-  return descent.finish();
+  return round.finish();
 }
 
 /**
- * Sum over a batch of per-example gradients, each clipped to the plan's clippingNorm over all tensors together.
- * An example whose gradient is not finite adds nothing. Not private yet: the sum must go through `DpSgd.step` and
- * nowhere else.
- * @returns [parameterCount]; zeros for an empty batch
+ * Sum over a batch of per-example gradients, each as the mechanism wants it: clipped over all tensors together and in
+ * whole grid units, or as it is. An example whose gradient is not finite adds nothing.
+ *
+ * What one example adds depends on it and on the parameters alone, bit by bit, hence one example more changes a sum of
+ * grid units by exactly its own vector: a rounding that falls on the other side of a grid line would be one unit more of
+ * sensitivity. For this each example is computed in the same shape whoever is beside it (`microBatches`).
+ *
+ * Not private yet: the sum must go through `LocalRound.step` and nowhere else.
+ * @returns [parameterCount] in float64; exact integers in grid units; zeros for an empty batch
+ * @throws {RangeError} microBatchSize is not an integer from 1 to 512
  */
-export async function sumClippedGradients(
+export async function sumGradients(
   parameters: Float32Array,
   batch: readonly Example[],
-  options: ClientUpdateOptions,
-): Promise<Float32Array> {
+  mechanism: Mechanism,
+  options: GradientOptions,
+): Promise<Float64Array> {
   const { microBatchSize = MICRO_BATCH_SIZE } = options;
-  const sum = new Float32Array(parameters.length);
+  if (!Number.isSafeInteger(microBatchSize) || microBatchSize < 1 || microBatchSize > MAX_MICRO_BATCH_SIZE) {
+    throw new RangeError(
+      `microBatchSize must be an integer from 1 to ${MAX_MICRO_BATCH_SIZE}, up to which sums of grid units are exact; ` +
+        `got ${microBatchSize}`,
+    );
+  }
+  const sum = new Float64Array(parameters.length);
+  const step = (part: readonly Example[]) =>
+    microBatchSum(parameters, part, mechanism, { ...options, microBatchSize });
   const add = (values: Float32Array) => {
-    for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + values[i]!;
+    for (let i = 0; i < sum.length; i++) sum[i]! += values[i]!;
   };
-  // Similar lengths together: less padding. The order does not change the sum's meaning.
-  const ordered = batch.toSorted((a, b) => a.sequence.length - b.sequence.length);
-  for (let start = 0; start < ordered.length; start += microBatchSize) {
-    const part = ordered.slice(start, start + microBatchSize);
-    const together = await microBatchSum(parameters, part, options, microBatchSize);
-    if (together !== null) {
-      add(together);
-      continue;
-    }
-    // One by one: what an example adds must not depend on the others, or the sum's sensitivity is over clippingNorm
+  for (const part of microBatches(batch, microBatchSize)) {
+    const together = await step(part);
+    if (together !== null) add(together);
+    if (together !== null || part.length === 1) continue;
+    // One by one: what an example adds must not depend on the others
     for (const example of part) {
-      const alone = await microBatchSum(parameters, [example], options, microBatchSize);
+      const alone = await step([example]);
       if (alone !== null) add(alone);
     }
   }
@@ -81,13 +96,14 @@ export async function sumClippedGradients(
 /**
  * One device step. A gradient that is not finite makes the others of its step worthless: tfjs's WebGPU products read
  * past the end of a row into the next one and multiply by zero padding, and NaN times zero is NaN in another example.
- * @returns sum of the clipped gradients, or null when one is not finite
+ * @param part examples of the same padded length
+ * @returns sum of the gradients, or null when one is not finite
  */
 async function microBatchSum(
   parameters: Float32Array,
   part: readonly Example[],
-  { compute, classifier, plan }: ClientUpdateOptions,
-  microBatchSize: number,
+  mechanism: Mechanism,
+  { compute, classifier, microBatchSize }: GradientOptions & { microBatchSize: number },
 ): Promise<Float32Array | null> {
   const { ops } = compute;
   const { gradients, losses } = classifier.exampleGradients(parameters, part, microBatchSize);
@@ -98,16 +114,14 @@ async function microBatchSum(
     ops.dispose(gradients);
     return null;
   }
-  const factors = exampleFactors(norms, plan);
+  const factors = mechanism.exampleFactors(norms);
   factors.fill(0, part.length); // padding rows
-  const partialSum = ops.scope(() => ops.weightedSum(gradients, factors));
+  const partialSum = ops.scope(() =>
+    mechanism.gradientSums === 'grid'
+      ? ops.truncatedSum(gradients, factors)
+      : ops.weightedSum(gradients, factors),
+  );
   const values = await ops.read(partialSum);
   ops.dispose([gradients, partialSum]);
   return values;
-}
-
-/** Clipping factors; without privacy every example counts as it is. */
-function exampleFactors(squaredNorms: Float32Array, plan: PrivacyPlan): Float32Array {
-  if (plan.unit === 'none') return squaredNorms.map(() => 1);
-  return clipFactors(squaredNorms, plan.clippingNorm);
 }

@@ -60,7 +60,7 @@ export function evaluatorOn(
         const logits = await compute.guard(() => classifier.logits(parameters, sequences));
         part.forEach(({ label }, i) => {
           const scores = logits.subarray(i * classCount, (i + 1) * classCount);
-          if (scores.indexOf(Math.max(...scores)) === label) correct += 1;
+          if (SequenceClassifier.bestClass(scores) === label) correct += 1;
           loss += crossEntropy(scores, label);
         });
       }

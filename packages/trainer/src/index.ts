@@ -5,8 +5,10 @@ export type { LabelledRow, RowSelection, SkippedRows } from './rows/labelledRows
 export { SequenceClassifier } from './sequenceClassifier.ts';
 export type { Example } from './sequenceClassifier.ts';
 export { resolveNoiseMultiplier, privacyPlanOf } from './privacyPlan.ts';
-export { computeClientUpdate, sumClippedGradients, MICRO_BATCH_SIZE } from './clientUpdate.ts';
+export { computeClientUpdate, sumGradients } from './clientUpdate.ts';
+export { MICRO_BATCH_SIZE } from './microBatches.ts';
 export type { ClientUpdateOptions } from './clientUpdate.ts';
+export { countCorrect } from './localCounts.ts';
 export { createEvaluator, evaluatorOn } from './evaluator.ts';
 export type { Evaluation, Evaluator } from './evaluator.ts';
 export { describeAdapter, exportPeft } from './adapterFacts.ts';

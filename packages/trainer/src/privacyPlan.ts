@@ -1,20 +1,20 @@
 import type { PrivacyPlan } from '@chorale/privacy';
-import { noiseMultiplierFor } from '@chorale/privacy';
+import { eventOfRounds, noiseMultiplierFor } from '@chorale/privacy';
 import type { RunConfig, RunPlan } from '@chorale/protocol';
 
 /**
- * The noise multiplier a config asks for: the one it names, or the smallest that keeps all steps of all rounds
+ * The noise multiplier a config asks for: the one it names, or the smallest that keeps everything that all rounds release
  * within its target epsilon. 0 for privacy.unit none.
  */
-export function resolveNoiseMultiplier({ privacy, training, rounds }: RunConfig): number {
+export function resolveNoiseMultiplier(config: RunConfig): number {
+  const { privacy, rounds } = config;
   if (privacy.unit === 'none') return 0;
   if (privacy.noiseMultiplier !== undefined) return privacy.noiseMultiplier;
-  return noiseMultiplierFor({
-    targetEpsilon: privacy.targetEpsilon!,
-    targetDelta: privacy.targetDelta,
-    samplingRate: training.samplingRate,
-    steps: training.localSteps * rounds.count,
-  });
+  return noiseMultiplierFor(
+    (noiseMultiplier) => eventOfRounds(privacyPlanOf({ config, noiseMultiplier }), rounds.count),
+    privacy.targetEpsilon!,
+    privacy.targetDelta,
+  );
 }
 
 /** The mechanism of one round, as `packages/privacy` runs and accounts it. */

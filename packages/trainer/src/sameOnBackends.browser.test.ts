@@ -4,14 +4,14 @@ import { wasmUrls } from '@chorale/compute/wasmUrls';
 import { initialParameters } from '@chorale/lora';
 import type { ModelFiles } from '@chorale/model';
 import { MODEL_FILE_NAMES } from '@chorale/model';
-import type { NoiseSource } from '@chorale/privacy';
-import { webCryptoNoise } from '@chorale/privacy';
+import type { NoiseSource, PrivacyPlan } from '@chorale/privacy';
+import { mechanismOf, noiseSource } from '@chorale/privacy';
 import type { RunConfig } from '@chorale/protocol';
 import { randomValues } from '@chorale/testing/randomValues';
 import { seededRandom } from '@chorale/testing/seededRandom';
 import { expectClose } from '@chorale/testing/tolerance';
 import { beforeAll, expect, test } from 'vitest';
-import { computeClientUpdate, sumClippedGradients } from './clientUpdate.ts';
+import { computeClientUpdate, sumGradients } from './clientUpdate.ts';
 import { privacyPlanOf } from './privacyPlan.ts';
 import { SequenceClassifier } from './sequenceClassifier.ts';
 import { tinyRun } from './testing/tinyRun.ts';
@@ -63,6 +63,7 @@ async function openChecked(backend: BackendName): Promise<Compute> {
 async function roundOn(
   backend: BackendName,
   noise: NoiseSource,
+  change: Partial<PrivacyPlan> = {},
 ): Promise<{ update: Float32Array; headOffset: number }> {
   const compute = await openChecked(backend);
   const classifier = new SequenceClassifier(compute, files, config);
@@ -75,7 +76,7 @@ async function roundOn(
     compute,
     classifier,
     examples: ROWS.map(([text, label]) => ({ sequence: classifier.encode(text).sequence, label })),
-    plan: privacyPlanOf({ config, noiseMultiplier: 1 }),
+    plan: { ...privacyPlanOf({ config, noiseMultiplier: 1 }), ...change },
     random: seededRandom(1),
     noise,
     // Room for all six; half the default, for the software GPU's sake
@@ -88,9 +89,9 @@ async function roundOn(
 }
 
 test('one round with the same coins and noise gives the same update on every backend', async () => {
-  const reference = await roundOn('wasm', webCryptoNoise(seededRandom(2)));
+  const reference = await roundOn('wasm', noiseSource('rounded-gaussian', seededRandom(2)));
   for (const backend of BACKENDS.slice(1)) {
-    const { update } = await roundOn(backend, webCryptoNoise(seededRandom(2)));
+    const { update } = await roundOn(backend, noiseSource('rounded-gaussian', seededRandom(2)));
     const difference = expectClose(update, reference.update, 1e-4, backend);
     console.info(
       `${backend} against wasm, with noise: largest relative difference ${difference.toExponential(2)}`,
@@ -98,11 +99,13 @@ test('one round with the same coins and noise gives the same update on every bac
   }
 });
 
-test('without noise B itself agrees, which noise could have covered', async () => {
-  const { update: reference, headOffset } = await roundOn('wasm', silence);
+// Without the grid too: where two backends round differently, a truncation can fall a whole unit apart
+test('without noise and grid B itself agrees, which they could have covered', async () => {
+  const plain = { unit: 'none', noiseMultiplier: 0 } as const;
+  const { update: reference, headOffset } = await roundOn('wasm', silence, plain);
   expect(norm(reference.subarray(0, headOffset))).toBeGreaterThan(1e-2);
   for (const backend of BACKENDS.slice(1)) {
-    const { update } = await roundOn(backend, silence);
+    const { update } = await roundOn(backend, silence, plain);
     const ofB = expectClose(
       update.subarray(0, headOffset),
       reference.subarray(0, headOffset),
@@ -130,10 +133,11 @@ test.each([...BACKENDS, 'cpu'] as const)(
     const poisonedId = classifier.encode(POISONED_WORD).sequence[1]!;
     const good = options.examples.filter(({ sequence }) => !sequence.includes(poisonedId));
     expect(good.length).toBe(options.examples.length - 1);
-    const mixed = await compute.guard(() => sumClippedGradients(parameters, options.examples, options));
-    const clean = await compute.guard(() => sumClippedGradients(parameters, good, options));
-    expect(norm(clean)).toBeGreaterThan(0.1);
-    expectClose(mixed, clean, 1e-5);
+    const sum = (batch: typeof good) =>
+      compute.guard(() => sumGradients(parameters, batch, mechanismOf(options.plan), options));
+    const clean = await sum(good);
+    expect(norm(clean)).toBeGreaterThan(3000);
+    expect(await sum([...options.examples])).toEqual(clean);
     classifier.dispose();
   },
 );

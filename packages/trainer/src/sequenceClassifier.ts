@@ -98,18 +98,28 @@ export class SequenceClassifier {
 
   /**
    * Class scores without gradients.
-   * @returns logits, [N * classCount], row by row
+   * @param rowCount rows the device computes, at least one for each sequence; the others are padding
+   * @returns logits, [N * classCount] for N sequences, row by row
    */
-  async logits(parameters: Float32Array, sequences: readonly TokenSequence[]): Promise<Float32Array> {
+  async logits(
+    parameters: Float32Array,
+    sequences: readonly TokenSequence[],
+    rowCount = sequences.length,
+  ): Promise<Float32Array> {
     const { ops } = this.#compute;
     const examples = sequences.map((sequence) => ({ sequence, label: 0 }));
     const logits = ops.scope(() => {
-      const { pooled, headWeight } = this.#forward(parameters, examples, examples.length);
+      const { pooled, headWeight } = this.#forward(parameters, examples, rowCount);
       return classify(ops, pooled, headWeight);
     });
     const values = await ops.read(logits);
     ops.dispose(logits);
-    return values;
+    return values.slice(0, sequences.length * this.#classCount);
+  }
+
+  /** Index of the largest of one row's scores; -1 when one is NaN. */
+  static bestClass(scores: Float32Array): number {
+    return scores.indexOf(Math.max(...scores));
   }
 
   dispose(): void {

@@ -8,6 +8,8 @@ export type OpsCase = {
   name: string;
   run: (ops: Ops) => Record<string, Tensor>;
   expected: () => Record<string, { values: ArrayLike<number>; shape: number[] }>;
+  /** Not one bit may differ. */
+  exact?: true;
 };
 
 /** Largest difference from the float64 reference, relative to the largest value; every backend holds it. */
@@ -18,7 +20,7 @@ const TOLERANCE = 5e-6;
  * @returns the largest relative difference
  * @throws {Error} a shape or a value is wrong, or a tensor was left alive
  */
-export async function checkOpsCase(ops: Ops, { run, expected }: OpsCase): Promise<number> {
+export async function checkOpsCase(ops: Ops, { run, expected, exact }: OpsCase): Promise<number> {
   const liveBefore = ops.liveTensors();
   const results = ops.scope(() => run(ops));
   const wanted = expected();
@@ -28,7 +30,7 @@ export async function checkOpsCase(ops: Ops, { run, expected }: OpsCase): Promis
     if (result.shape.join() !== shape.join()) {
       throw new Error(`${name}: expected shape [${shape.join()}], got [${result.shape.join()}]`);
     }
-    worst = Math.max(worst, expectClose(await ops.read(result), values, TOLERANCE, name));
+    worst = Math.max(worst, expectClose(await ops.read(result), values, exact ? 0 : TOLERANCE, name));
   }
   ops.dispose(results);
   if (ops.liveTensors() !== liveBefore) {
@@ -331,6 +333,14 @@ const perExampleCases: OpsCase[] = [
     },
   },
   {
+    // 1 + 70,000 · 2^-26: added one by one in float32, each of them would be lost
+    name: 'squaredNorms keeps many small values beside a large one',
+    run: (ops) => ({
+      norms: ops.squaredNorms(ops.tensor(new Float32Array(70_001).fill(2 ** -13).fill(1, 0, 1), [1, 70_001])),
+    }),
+    expected: () => ({ norms: { values: [1 + 70_000 * 2 ** -26], shape: [1] } }),
+  },
+  {
     name: 'weightedSum',
     run: (ops) => ({
       sum: ops.weightedSum(
@@ -357,6 +367,68 @@ const perExampleCases: OpsCase[] = [
   },
 ];
 
+// Integers up to 2^24 - 3: only exact sums come out right
+const largeRows = randomValues(512 * 3, 55, 1).map((value, i) =>
+  // Column 0 adds 512 of the largest; column 1 cancels them one by one; column 2 is anything
+  i % 3 === 0
+    ? 32_767.9
+    : i % 3 === 1
+      ? Math.floor(i / 3) % 2 === 0
+        ? 32_767.9
+        : -32_767.9
+      : value * 32_767.9,
+);
+
+const truncatedSumCases: OpsCase[] = [
+  {
+    name: 'truncatedSum rounds each product toward zero, then adds',
+    run: (ops) => ({
+      sum: ops.truncatedSum(
+        ops.tensor(Float32Array.of(1.9, -1.9, 0.5, 0.6, -0.6, 0.5, 3, -3, -0.99), [3, 3]),
+        Float32Array.of(1, 1, 1.5),
+      ),
+    }),
+    // [1, -1, 0] + [0, 0, 0] + [4.5, -4.5, -1.485] rounded
+    expected: () => ({ sum: { values: [5, -5, -1], shape: [3] } }),
+  },
+  {
+    name: 'truncatedSum leaves out NaN and infinite rows of factor 0',
+    run: (ops) => ({
+      sum: ops.truncatedSum(
+        ops.tensor(Float32Array.of(1.5, 2, NaN, Infinity, -Infinity, 5, 10, 21), [4, 2]),
+        Float32Array.of(1, 0, 0, 0.5),
+      ),
+    }),
+    expected: () => ({ sum: { values: [6, 12], shape: [2] } }),
+  },
+  {
+    name: 'truncatedSum of 512 rows at the limit of float32 is exact',
+    exact: true,
+    run: (ops) => ({ sum: ops.truncatedSum(ops.tensor(largeRows, [512, 3]), new Float32Array(512).fill(1)) }),
+    expected: () => {
+      const values = [0, 0, 0];
+      largeRows.forEach((value, i) => (values[i % 3]! += Math.trunc(value)));
+      return { sum: { values, shape: [3] } };
+    },
+  },
+  {
+    name: 'truncatedSum of products against float64',
+    exact: true,
+    run: (ops) => ({
+      sum: ops.truncatedSum(ops.tensor(randomValues(7 * 500, 56, 2), [7, 500]), randomValues(7, 57, 9000)),
+    }),
+    expected: () => {
+      const [rows, factors] = [randomValues(7 * 500, 56, 2), randomValues(7, 57, 9000)];
+      const values = new Float64Array(500);
+      // The product in float32, as every device must round it
+      rows.forEach(
+        (value, i) => (values[i % 500]! += Math.trunc(Math.fround(value * factors[Math.floor(i / 500)]!))),
+      );
+      return { sum: { values, shape: [500] } };
+    },
+  },
+];
+
 /** Every operation, forward against float64 and backward against finite differences. */
 export const opsCases: readonly OpsCase[] = [
   ...matrixCases,
@@ -365,4 +437,5 @@ export const opsCases: readonly OpsCase[] = [
   ...attentionCases,
   ...lossCases,
   ...perExampleCases,
+  ...truncatedSumCases,
 ];

@@ -1,5 +1,6 @@
 import type { PrivacyPlan } from '../mechanism/plan.ts';
-import { eventOfRounds } from '../mechanism/plan.ts';
+import { eventOfRounds, roundEvent } from '../mechanism/plan.ts';
+import { stepsWithin } from './calibration.ts';
 import { reportedEpsilon } from './reportedEpsilon.ts';
 
 /**
@@ -26,13 +27,7 @@ export function roundsWithin(plan: PrivacyPlan, epsilonLimit: number, maxRounds:
     throw new RangeError(`maxRounds must be an integer of at least 0, got ${maxRounds}`);
   }
   if (!(epsilonLimit >= 0)) throw new RangeError(`epsilonLimit must be at least 0, got ${epsilonLimit}`);
-  if (spentEpsilonAfter(plan, maxRounds) <= epsilonLimit) return maxRounds;
-  let within = 0;
-  let beyond = maxRounds;
-  while (beyond - within > 1) {
-    const middle = Math.floor((within + beyond) / 2);
-    if (spentEpsilonAfter(plan, middle) <= epsilonLimit) within = middle;
-    else beyond = middle;
-  }
-  return within;
+  const event = roundEvent(plan);
+  if (plan.unit === 'none') return epsilonLimit === Infinity ? maxRounds : 0;
+  return stepsWithin({ spent: null, event, epsilonLimit, delta: plan.targetDelta, most: maxRounds });
 }

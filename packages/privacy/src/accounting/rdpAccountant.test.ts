@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { dpReference } from './dpReference.fixture.ts';
 import type { DpEvent, PoissonSampledGaussianEvent } from '../events.ts';
-import { RDP_ORDERS, rdpEpsilon, rdpOfEvent, supports } from './rdpAccountant.ts';
+import { RDP_ORDERS, rdpEpsilon, rdpOfEvent, rdpSupports } from './rdpAccountant.ts';
 
 function gaussian(samplingRate: number, noiseMultiplier: number): PoissonSampledGaussianEvent {
   return {
@@ -99,7 +99,7 @@ describe('composition', () => {
 
   test('one release without protection makes everything infinite', () => {
     const event: DpEvent = { type: 'composed', events: [steps(0.05, 1, 3), { type: 'non-private' }] };
-    expect(supports(event)).toBe(true);
+    expect(rdpSupports(event)).toBe(true);
     expect(rdpEpsilon(event, 1e-5)).toBe(Infinity);
     expect(rdpEpsilon({ type: 'composed', events: [event, steps(0.05, 1, 1)] }, 1e-5)).toBe(Infinity);
   });
@@ -126,7 +126,7 @@ describe('refusals', () => {
     steps(0.5, 1, -1),
     steps(0.5, 1, 1.5),
   ])('%o is out of range', (event) => {
-    expect(supports(event)).toBe(true);
+    expect(rdpSupports(event)).toBe(true);
     expect(() => rdpEpsilon(event, 1e-5)).toThrow(RangeError);
   });
 
@@ -146,7 +146,7 @@ describe('refusals', () => {
     { type: 'self-composed', count: 0, event: { type: 'laplace' } },
   ])('%o is not known', (foreign) => {
     const event = foreign as unknown as DpEvent;
-    expect(supports(event)).toBe(false);
+    expect(rdpSupports(event)).toBe(false);
     expect(() => rdpEpsilon(event, 1e-5)).toThrow(TypeError);
   });
 });

@@ -1,4 +1,5 @@
 import type { DpEvent } from '../events.ts';
+import { flattenEvent, isMadeOfGaussians } from './flattenEvent.ts';
 import { rdpOfSampledGaussian, SMALLEST_FRACTIONAL_NOISE } from './sampledGaussianRdp.ts';
 
 /**
@@ -21,29 +22,16 @@ export const RDP_ORDERS: readonly number[] = [
 ];
 
 /** Whether this accountant knows every mechanism in the event. It says nothing about the parameters' ranges. */
-export function supports(event: DpEvent): boolean {
-  switch (event.type) {
-    case 'gaussian':
-      return true;
-    case 'poisson-sampled-gaussian':
-      return event.privacyUnit === 'example' && event.neighbouringRelation === 'zero-out';
-    case 'self-composed':
-      return supports(event.event);
-    case 'composed':
-      return event.events.every(supports);
-    case 'non-private':
-      return true;
-    default:
-      return false; // an event that came over the wire from a newer program
-  }
+export function rdpSupports(event: DpEvent): boolean {
+  return isMadeOfGaussians(event);
 }
 
 /**
  * Rényi differential privacy of an event; composition adds it up (Mironov 2017, Proposition 1).
  * @param orders each > 1
  * @returns one value ≥ 0 per order, never under the true one: exact to 1e-10, but only an upper bound at fractional
- * orders below a noise multiplier of 0.2; Infinity for an event without protection
- * @throws {TypeError} the event holds a mechanism that this accountant does not know
+ * orders below a noise multiplier of 0.1; Infinity for an event without protection
+ * @throws {TypeError} the event holds a mechanism that this accountant does not know, or mixes privacy units
  * @throws {RangeError} a parameter of the event or an order is out of its range
  */
 export function rdpOfEvent(event: DpEvent, orders: readonly number[]): Float64Array {
@@ -51,11 +39,12 @@ export function rdpOfEvent(event: DpEvent, orders: readonly number[]): Float64Ar
     if (!(order > 1 && order < Infinity))
       throw new RangeError(`an order must be finite and over 1, got ${order}`);
   }
-  if (!supports(event)) {
-    throw new TypeError(`expected events that the RDP accountant knows, got ${JSON.stringify(event)}`);
+  const { nonPrivate, mechanisms } = flattenEvent(event);
+  const total = new Float64Array(orders.length).fill(nonPrivate ? Infinity : 0);
+  for (const { samplingRate, noiseMultiplier, count } of mechanisms) {
+    const one = rdpOfOne(samplingRate, noiseMultiplier, orders);
+    for (let i = 0; i < total.length; i++) total[i]! += count * one[i]!;
   }
-  const total = new Float64Array(orders.length);
-  addRdp(event, 1, orders, total);
   return total;
 }
 
@@ -68,64 +57,43 @@ export function rdpOfEvent(event: DpEvent, orders: readonly number[]): Float64Ar
  * @throws as `rdpOfEvent`; {RangeError} delta is out of its range
  */
 export function rdpEpsilon(event: DpEvent, delta: number): number {
+  return epsilonOfRdp(rdpOfEvent(event, RDP_ORDERS), RDP_ORDERS, delta);
+}
+
+/**
+ * The conversion alone: the smallest epsilon over all orders.
+ * @param rdp    one value ≥ 0 per order
+ * @param delta in (0, 1)
+ * @throws {RangeError} delta is out of its range
+ */
+export function epsilonOfRdp(rdp: Float64Array, orders: readonly number[], delta: number): number {
   if (!(delta > 0 && delta < 1)) throw new RangeError(`delta must be in (0, 1), got ${delta}`);
-  const rdp = rdpOfEvent(event, RDP_ORDERS);
   if (rdp.every((value) => value === 0)) return 0; // nothing was released
   let smallest = Infinity;
-  RDP_ORDERS.forEach((order, i) => {
+  orders.forEach((order, i) => {
     const epsilon = rdp[i]! + Math.log1p(-1 / order) - Math.log(delta * order) / (order - 1);
     smallest = Math.min(smallest, epsilon);
   });
   return Math.max(0, smallest);
 }
 
-function addRdp(event: DpEvent, count: number, orders: readonly number[], total: Float64Array): void {
-  if (count === 0) return; // before 0·Infinity can make a NaN
-  switch (event.type) {
-    case 'gaussian':
-    case 'poisson-sampled-gaussian': {
-      const samplingRate = event.type === 'gaussian' ? 1 : event.samplingRate;
-      const one = rdpOfOne(samplingRate, event.noiseMultiplier, orders);
-      for (let i = 0; i < total.length; i++) total[i]! += count * one[i]!;
-      return;
-    }
-    case 'self-composed':
-      if (!Number.isSafeInteger(event.count) || event.count < 0) {
-        throw new RangeError(
-          `count of a self-composed event must be an integer of at least 0, got ${event.count}`,
-        );
-      }
-      addRdp(event.event, count * event.count, orders, total);
-      return;
-    case 'composed':
-      for (const inner of event.events) addRdp(inner, count, orders, total);
-      return;
-    case 'non-private':
-      total.fill(Infinity);
-      return;
-  }
-}
-
 // Pages ask for one plan's epsilon again and again (after 1, 2, 3 … rounds); one step's values do not change.
-let lastKey = '';
-let lastOrders: readonly number[] = [];
-let lastRdp = new Float64Array();
+const KEPT = 16;
+const kept = new Map<string, Float64Array>();
 
 function rdpOfOne(samplingRate: number, noiseMultiplier: number, orders: readonly number[]): Float64Array {
-  if (!(samplingRate > 0 && samplingRate <= 1)) {
-    throw new RangeError(`samplingRate must be in (0, 1], got ${samplingRate}`);
-  }
-  if (!(noiseMultiplier > 0 && noiseMultiplier < Infinity)) {
-    throw new RangeError(`noiseMultiplier must be a finite number over 0, got ${noiseMultiplier}`);
-  }
   const key = `${samplingRate} ${noiseMultiplier}`;
-  if (key === lastKey && orders === lastOrders) return lastRdp;
+  const known = orders === RDP_ORDERS ? kept.get(key) : undefined;
+  if (known !== undefined) return known;
   const rdp = Float64Array.from(orders, (order) => {
     // Where the quadrature is not offered: sampling only lowers a Rényi divergence (it is quasi-convex), so the Gaussian
     // without sampling bounds it. Leaving such orders out would make epsilon at q < 1 larger than at q = 1.
     const unsampled = noiseMultiplier < SMALLEST_FRACTIONAL_NOISE && !Number.isInteger(order);
     return rdpOfSampledGaussian(unsampled ? 1 : samplingRate, noiseMultiplier, order);
   });
-  if (orders === RDP_ORDERS) [lastKey, lastOrders, lastRdp] = [key, orders, rdp];
+  if (orders === RDP_ORDERS) {
+    if (kept.size === KEPT) kept.delete(kept.keys().next().value!);
+    kept.set(key, rdp);
+  }
   return rdp;
 }

@@ -9,14 +9,14 @@
  */
 
 /** Below this noise multiplier the quadrature's grid gets so fine that only integer orders are offered. */
-export const SMALLEST_FRACTIONAL_NOISE = 0.2;
+export const SMALLEST_FRACTIONAL_NOISE = 0.1;
 
 /** Relative addition that keeps rounding errors (about 1e-13) from making the result too small. */
 const ROUNDING_MARGIN = 1e-11;
 
 /**
  * @param samplingRate    q in (0, 1]
- * @param noiseMultiplier σ > 0; at least 0.2 for a fractional order with q < 1
+ * @param noiseMultiplier σ > 0; at least 0.1 for a fractional order with q < 1
  * @param order           a > 1
  * @returns RDP(a) in nats, within 1e-10 (relative), not under the true value
  */

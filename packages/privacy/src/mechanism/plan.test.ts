@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkPrivacyPlan, eventOfRounds, noiseStdDev, roundEvent } from './plan.ts';
+import { checkPrivacyPlan, eventOfRounds, noiseStdDev, roundEvent, sensitivityOf } from './plan.ts';
 import type { PrivacyPlan } from './plan.ts';
 
 const plan: PrivacyPlan = {
@@ -16,10 +16,19 @@ const plan: PrivacyPlan = {
   localMetricsNoiseMultiplier: null,
 };
 const unprotected: PrivacyPlan = { ...plan, unit: 'none', noiseMultiplier: 0 };
+const wholeContributor: PrivacyPlan = { ...plan, unit: 'contributor' };
+const withMetrics: PrivacyPlan = { ...plan, localMetricsNoiseMultiplier: 20 };
 
 describe('checkPrivacyPlan', () => {
   test('good plans pass', () => {
-    const good = [plan, unprotected, { ...unprotected, targetDelta: 0 }, { ...plan, samplingRate: 1 }];
+    const good = [
+      plan,
+      wholeContributor,
+      withMetrics,
+      unprotected,
+      { ...unprotected, targetDelta: 0 },
+      { ...plan, samplingRate: 1 },
+    ];
     for (const each of good) expect(() => checkPrivacyPlan(each)).not.toThrow();
   });
 
@@ -38,6 +47,8 @@ describe('checkPrivacyPlan', () => {
     { targetDelta: 0 },
     { targetDelta: 1 },
     { targetDelta: Number.NaN },
+    { localMetricsNoiseMultiplier: 0 },
+    { localMetricsNoiseMultiplier: Infinity },
   ] satisfies Partial<PrivacyPlan>[];
   test.each(bad)('%o is refused by name and value', (change) => {
     const [[field, value]] = Object.entries(change) as [[string, number]];
@@ -53,6 +64,20 @@ describe('checkPrivacyPlan', () => {
     expect(() => checkPrivacyPlan({ ...unprotected, unit: 'example' })).toThrow(/noiseMultiplier/);
     const unknown = { ...plan, unit: 'person' } as unknown as PrivacyPlan;
     expect(() => checkPrivacyPlan(unknown)).toThrow(/unit.*person/);
+  });
+
+  test('unknown kinds of clipping and noise are refused by name', () => {
+    const clipping = { ...plan, clipping: 'adaptive' } as unknown as PrivacyPlan;
+    expect(() => checkPrivacyPlan(clipping)).toThrow(/clipping.*flat, automatic.*adaptive/);
+    const noise = { ...plan, noise: 'laplace' } as unknown as PrivacyPlan;
+    expect(() => checkPrivacyPlan(noise)).toThrow(/noise.*rounded-gaussian.*laplace/);
+  });
+
+  test('counts of own rows have a bound for unit example only', () => {
+    for (const other of [wholeContributor, unprotected]) {
+      const asked = { ...other, localMetricsNoiseMultiplier: 20 };
+      expect(() => checkPrivacyPlan(asked)).toThrow(/localMetricsNoiseMultiplier needs unit 'example'/);
+    }
   });
 });
 
@@ -71,4 +96,32 @@ test('a round is localSteps sampled Gaussians', () => {
   expect(roundEvent(unprotected)).toEqual({ type: 'non-private' });
   expect(eventOfRounds(plan, 3)).toEqual({ type: 'self-composed', count: 3, event: roundEvent(plan) });
   expect(noiseStdDev({ ...plan, noiseMultiplier: 1.5 })).toBe(3);
+});
+
+test('a round of a whole contributor is one Gaussian, whatever its steps and samples', () => {
+  const event = roundEvent({ ...wholeContributor, samplingRate: 0.01 });
+  expect(event).toEqual({
+    type: 'gaussian',
+    privacyUnit: 'contributor',
+    neighbouringRelation: 'replace',
+    noiseMultiplier: 1,
+  });
+  expect(roundEvent({ ...wholeContributor, localSteps: 1 })).toEqual(event);
+});
+
+test('counts of own rows are one more Gaussian in each round', () => {
+  const counts = {
+    type: 'gaussian',
+    privacyUnit: 'example',
+    neighbouringRelation: 'zero-out',
+    noiseMultiplier: 20,
+  };
+  expect(roundEvent(withMetrics)).toEqual({ type: 'composed', events: [roundEvent(plan), counts] });
+});
+
+test('sensitivity is C for one example, 2C for a contributor replaced, and nothing without protection', () => {
+  expect(sensitivityOf(plan)).toBe(2);
+  expect(sensitivityOf(wholeContributor)).toBe(4);
+  expect(noiseStdDev({ ...wholeContributor, noiseMultiplier: 1.5 })).toBe(6);
+  expect(() => sensitivityOf(unprotected)).toThrow(/no sensitivity/);
 });

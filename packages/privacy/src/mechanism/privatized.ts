@@ -4,7 +4,7 @@ declare const privatized: unique symbol;
 
 /**
  * A value that may leave the tab: it went through the mechanism that `event` describes. Only this package can make
- * one (`DpSgd.finish`), and the update codec takes nothing else.
+ * one (`LocalRound.finish`, `noisyLocalCounts`), and the codec takes nothing else.
  */
 export type Privatized<T> = { readonly values: T; readonly event: DpEvent; readonly [privatized]: true };
 

@@ -57,8 +57,10 @@ export const everyone: RandomSource = {
 export const nobody: RandomSource = { fill: (bytes) => void bytes.fill(0xff) };
 
 /** No noise. */
-export const silence: NoiseSource = { addGaussian: () => {} };
+export const silence: NoiseSource = { kind: 'rounded-gaussian', addNoise: () => {} };
 
-export function norm(values: Float32Array): number {
-  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+export function norm(values: Float32Array | Float64Array): number {
+  let squares = 0;
+  for (const value of values) squares += value * value;
+  return Math.sqrt(squares);
 }

@@ -1,0 +1,18 @@
+import type { BackendName } from '@chorale/compute';
+import { openCompute } from '@chorale/compute';
+import { expect, test } from 'vitest';
+import { randomExamples, randomModel } from './testing/randomTraining.ts';
+import { checkRowsStandAlone } from './testing/rowCases.ts';
+
+test.each<BackendName>(['cpu', 'wasm'])(
+  'on %s a gradient row does not depend on the other rows, bit by bit',
+  async (backend) => {
+    const compute = await openCompute(backend);
+    for (const seed of [1, 2, 3]) {
+      const model = randomModel(compute, seed);
+      const options = { rowCounts: [2, 4, 8, 16], trials: 5 };
+      expect(await checkRowsStandAlone(compute, model, randomExamples(40, seed), options)).toBe(20);
+      model.classifier.dispose();
+    }
+  },
+);
