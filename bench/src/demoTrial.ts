@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
-import { webCryptoNoise, webCryptoRandom, spentEpsilonAfter, roundEpsilonUp } from '@chorale/privacy';
+import { noiseSource, webCryptoRandom, spentEpsilonAfter, roundEpsilonUp } from '@chorale/privacy';
 import type { RunConfig, RunConfigInput } from '@chorale/protocol';
 import { parseRunConfig } from '@chorale/protocol';
 import type { Compute, ModelFiles } from '@chorale/trainer';
@@ -85,7 +85,7 @@ async function simulate(device: Compute, config: RunConfig) {
         examples,
         plan,
         random: webCryptoRandom,
-        noise: webCryptoNoise(),
+        noise: noiseSource(plan.noise),
       });
       update.values.forEach((value, i) => (mean[i] = mean[i]! + value / clients.length));
     }

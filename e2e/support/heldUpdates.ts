@@ -9,18 +9,28 @@ export class HeldUpdates {
   /** The binary frames the tab sent, in order: each is one encoded update. */
   readonly updates: Buffer[] = [];
   #held: (() => void)[] | null = [];
+  #answersLost = false;
 
   /** To be called before the page is opened. */
   static async on(page: Page): Promise<HeldUpdates> {
     const held = new HeldUpdates();
     await page.routeWebSocket(/\/socket\.io\//, (socket) => {
       const server = socket.connectToServer();
+      // How socket.io numbers what it wants answered, on this connection
+      const updateNumbers = new Set<string>();
       // socket.io sends a binary message as a text frame that announces it, then the bytes
       socket.onMessage((message) => {
         const isUpdate = typeof message !== 'string' || message.includes('["update"');
         if (typeof message !== 'string') held.updates.push(Buffer.from(message));
+        else if (isUpdate) updateNumbers.add(/,(\d+)\[/.exec(message)![1]!);
         if (isUpdate && held.#held !== null) held.#held.push(() => server.send(message));
         else server.send(message);
+      });
+      server.onMessage((message) => {
+        // 4 for a message of socket.io, 3 for an answer
+        const answered = typeof message === 'string' ? /^43[^,]*,(\d+)\[/.exec(message)?.[1] : undefined;
+        const isAnswer = answered !== undefined && updateNumbers.has(answered);
+        if (!(isAnswer && held.#answersLost)) socket.send(message);
       });
     });
     return held;
@@ -31,6 +41,11 @@ export class HeldUpdates {
     const held = this.#held ?? [];
     this.#held = null;
     for (const send of held) send();
+  }
+
+  /** From now on no answer to an update gets through, until it is called with false. */
+  loseAnswers(lost = true): void {
+    this.#answersLost = lost;
   }
 
   /** What was held never arrives. */

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -55,6 +55,31 @@ export class ServerUnderTest {
     const gone = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGKILL');
     await gone;
+  }
+
+  /** Keeps a copy of all it has stored; only while it does not run. */
+  backUp(): void {
+    this.#expectGone();
+    rmSync(this.#backupDir, { recursive: true, force: true });
+    cpSync(this.dataDir, this.#backupDir, { recursive: true });
+  }
+
+  /** Forgets everything since `backUp`; only while it does not run. */
+  restoreBackup(): void {
+    this.#expectGone();
+    rmSync(this.dataDir, { recursive: true });
+    cpSync(this.#backupDir, this.dataDir, { recursive: true });
+  }
+
+  get #backupDir(): string {
+    return join(this.directory, 'backup');
+  }
+
+  #expectGone(): void {
+    const child = this.#child;
+    if (child && child.exitCode === null && child.signalCode === null) {
+      throw new Error('The server still runs: kill it first.');
+    }
   }
 
   async dispose(): Promise<void> {

@@ -66,7 +66,11 @@ test('a pause in the middle of a round stops this tab; the round closes with the
   const rounds = pausing.page.getByRole('table', { name: 'Your rounds' });
   await expect(rounds.getByRole('row').nth(1)).toContainText('round given up, not used');
   await expect
-    .poll(async () => (await fetchDetail(serving)).contributors.filter(({ available }) => available).length)
+    .poll(
+      async () =>
+        (await fetchDetail(serving)).contributors.filter(({ availability }) => availability === 'available')
+          .length,
+    )
     .toBe(1);
 
   const { rounds: first } = await untilRun(serving.contributeUrl, ({ state }) => state.adapterVersion === 1);

@@ -1,15 +1,27 @@
 import { openAsBlob } from 'node:fs';
-import { basename } from 'node:path';
-import type { ContributorController, ContributorState } from '@chorale/client/node';
-import { createNodeContributor } from '@chorale/client/node';
+import { basename, resolve } from 'node:path';
+import type { ContributorController, ContributorState, Limits } from '@chorale/client/node';
+import { createNodeContributor, defaultLedgerPath } from '@chorale/client/node';
 import { ChoraleError } from '@chorale/protocol';
-import { backendName, parseOptions } from './options.ts';
+import { nodeBackend, parseOptions, positiveNumber, wholeNumber } from './options.ts';
 
 export const CONTRIBUTE_USAGE = `chorale contribute --server URL --data FILE [--text COLUMN --label COLUMN]
-                   [--run ID] [--backend wasm|cpu] [--epsilon-limit E] [--json]
+                   [--run ID] [--backend wasm|cpu] [--ledger FILE] [--json]
+                   [--epsilon-limit E] [--least-noise-multiplier S] [--most-rounds N]
 
-Takes part in a run from this process, with the same code as a tab, until the run ends. WebGPU is for tabs.
-Its privacy ledger lasts as long as the process: started again on the same rows, it counts from zero.
+Takes part in a run from this process, with the same code as a tab, until the run ends or a limit of yours is reached.
+WebGPU is for tabs.
+
+  --ledger FILE               where is kept what was spent and who you are to each server; one file a person, since a
+                              second process with the same file is refused while the first one takes part in the run
+                              (default ${defaultLedgerPath()})
+                              "memory": nothing is kept, and started again on the same rows it counts from zero
+  --epsilon-limit E           most epsilon to spend in the run        (default: what the whole plan costs)
+  --least-noise-multiplier S  refuse a plan with less noise           (default: the plan's own)
+  --most-rounds N             most rounds to take part in             (default: all rounds of the plan)
+
+Limits are kept in the ledger: a later start without the option goes on under them. Exit code 0: the run is completed,
+or a limit was reached; 1: anything else.
 `;
 
 export async function contribute(args: string[]): Promise<number> {
@@ -20,7 +32,10 @@ export async function contribute(args: string[]): Promise<number> {
     label: { type: 'string' },
     run: { type: 'string' },
     backend: { type: 'string', default: 'wasm' },
+    ledger: { type: 'string', default: defaultLedgerPath() },
     'epsilon-limit': { type: 'string' },
+    'least-noise-multiplier': { type: 'string' },
+    'most-rounds': { type: 'string' },
     json: { type: 'boolean', default: false },
   });
   if (!values.server || !values.data) {
@@ -32,7 +47,8 @@ export async function contribute(args: string[]): Promise<number> {
     runId: values.run ?? null,
     backend: nodeBackend(values.backend),
     columns: { text: values.text ?? null, label: values.label ?? null },
-    epsilonLimit: values['epsilon-limit'] === undefined ? null : positive(values['epsilon-limit']),
+    ledgerPath: values.ledger === 'memory' ? null : resolve(values.ledger),
+    limits: ownLimits(values),
     onChange: values.json ? () => undefined : printChange(),
   });
   const { participation, contributions, spentEpsilon } = state;
@@ -42,6 +58,7 @@ export async function contribute(args: string[]): Promise<number> {
       `${JSON.stringify({ ended: participation, acceptedRounds: accepted, spentEpsilon })}\n`,
     );
   }
+  if (participation.status === 'reading') return 0;
   return participation.status === 'stopped' && participation.because === 'run-completed' ? 0 : 1;
 }
 
@@ -52,21 +69,25 @@ export type NodeContribution = {
   backend: 'wasm' | 'cpu';
   /** null: guessed from names and contents. */
   columns: { text: string | null; label: string | null };
-  epsilonLimit: number | null;
+  /** null: nothing is kept. */
+  ledgerPath: string | null;
+  limits: Partial<Limits>;
   onChange: (state: ContributorState) => void;
 };
 
 /**
- * One Node contributor, from the run's facts to the run's end.
+ * One Node contributor, from the run's facts to the run's end, or until a limit of its own is reached: a process has
+ * nobody who would read on.
  * @throws {ChoraleError} what a page would show: the run, the device or the data cannot be used
  */
 export async function contributeUntilEnd(options: NodeContribution): Promise<ContributorState> {
-  const { serverUrl, runId, backend, epsilonLimit, dataPath, onChange } = options;
+  const { serverUrl, runId, backend, ledgerPath, limits, dataPath, onChange } = options;
   const contributor = createNodeContributor({
     serverUrl,
     runId,
     forcedBackend: backend,
-    ...(epsilonLimit === null ? {} : { epsilonLimit }),
+    ledgerPath,
+    limits,
   });
   contributor.subscribe(() => onChange(contributor.getState()));
   await contributor.loadRun();
@@ -89,9 +110,13 @@ export async function contributeUntilEnd(options: NodeContribution): Promise<Con
   }
   await contributor.chooseColumns({ text, label });
   ready(contributor.getState().rows.report);
-  const ended = untilStopped(contributor);
+  const ended = untilOver(contributor);
   await contributor.join();
-  return await ended;
+  const problem = contributor.getState().limits?.problem;
+  if (problem) throw new ChoraleError(problem.code, problem.message);
+  const state = await ended;
+  if (state.participation.status === 'reading') await contributor.stop();
+  return state;
 }
 
 async function openFile(path: string): Promise<File> {
@@ -115,13 +140,27 @@ function ready<T>(loadable: {
   return loadable.value!;
 }
 
-function untilStopped(contributor: ContributorController): Promise<ContributorState> {
-  return new Promise((resolve) => {
+function untilOver(contributor: ContributorController): Promise<ContributorState> {
+  return new Promise((settle) => {
     contributor.subscribe(() => {
       const state = contributor.getState();
-      if (state.participation.status === 'stopped') resolve(state);
+      if (state.participation.status === 'stopped' || state.participation.status === 'reading') settle(state);
     });
   });
+}
+
+type LimitOption = 'epsilon-limit' | 'least-noise-multiplier' | 'most-rounds';
+
+/** The limits that were named; no more, since those of the ledger go on holding. */
+function ownLimits(values: Partial<Record<LimitOption, string>>): Partial<Limits> {
+  const epsilon = values['epsilon-limit'];
+  const noise = values['least-noise-multiplier'];
+  const rounds = values['most-rounds'];
+  return {
+    ...(epsilon === undefined ? {} : { epsilonLimit: positiveNumber('epsilon-limit', epsilon) }),
+    ...(noise === undefined ? {} : { leastNoiseMultiplier: positiveNumber('least-noise-multiplier', noise) }),
+    ...(rounds === undefined ? {} : { mostRounds: wholeNumber('most-rounds', rounds, 1) }),
+  };
 }
 
 function printChange(): (state: ContributorState) => void {
@@ -148,24 +187,11 @@ function describe(participation: ContributorState['participation']): string {
       return `training round ${participation.round}`;
     case 'sending':
       return `sending ${participation.payloadBytes} bytes for round ${participation.round}`;
+    case 'reading':
+      return `limit reached: ${participation.message}`;
     case 'stopped':
       return `ended: ${participation.message}`;
     default:
       return participation satisfies never;
   }
-}
-
-function nodeBackend(value: string): 'wasm' | 'cpu' {
-  const backend = backendName(value);
-  if (backend === 'wasm' || backend === 'cpu') return backend;
-  throw new ChoraleError(
-    'CONFIG_INVALID',
-    `--backend ${backend} needs a browser; this process can use wasm or cpu`,
-  );
-}
-
-function positive(value: string): number {
-  const number = Number(value);
-  if (number > 0) return number;
-  throw new ChoraleError('CONFIG_INVALID', `--epsilon-limit: expected a number over 0, got ${value}`);
 }

@@ -1,6 +1,9 @@
 import { ChoraleError } from '@chorale/protocol';
+import { AUDIT_USAGE, audit } from './audit.ts';
 import { CONTRIBUTE_USAGE, contribute } from './contribute.ts';
 import { DEMO_USAGE, demo } from './demo/demo.ts';
+import { EPSILON_USAGE, epsilon } from './epsilon.ts';
+import { NOISE_USAGE, noise } from './noise.ts';
 import { SERVE_USAGE, serve } from './serve.ts';
 
 type Command = { usage: string; run: (args: string[]) => Promise<number> };
@@ -9,6 +12,9 @@ const COMMANDS: Record<string, Command> = {
   demo: { usage: DEMO_USAGE, run: demo },
   serve: { usage: SERVE_USAGE, run: serve },
   contribute: { usage: CONTRIBUTE_USAGE, run: contribute },
+  epsilon: { usage: EPSILON_USAGE, run: epsilon },
+  noise: { usage: NOISE_USAGE, run: noise },
+  audit: { usage: AUDIT_USAGE, run: audit },
 };
 
 const USAGE = `chorale COMMAND [options]
@@ -16,6 +22,9 @@ const USAGE = `chorale COMMAND [options]
   demo          a server and a few real tabs on this machine, start to finish
   serve         a server that waits for contributors
   contribute    take part in a run from this process, without a browser
+  epsilon       what training costs: epsilon of so many steps with so much noise
+  noise         the noise that keeps training within an epsilon
+  audit         attack the training step and compare with what is claimed for it
 
 chorale COMMAND --help says more.
 `;

@@ -1,6 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import type { ChoraleError } from '@chorale/protocol';
-import { backendName, parseOptions, wholeNumber } from './options.ts';
+import {
+  backendName,
+  nodeBackend,
+  oneOf,
+  parseOptions,
+  positiveNumber,
+  probability,
+  refusedByAccountant,
+  required,
+  wholeNumber,
+} from './options.ts';
 
 const failureOf = (act: () => unknown): ChoraleError => {
   try {
@@ -73,4 +83,69 @@ describe('backendName', () => {
       message: `--backend: expected one of webgpu, webgl, wasm, cpu, got ${name}`,
     });
   });
+});
+
+test('nodeBackend takes what runs without a browser', () => {
+  expect([nodeBackend('wasm'), nodeBackend('cpu')]).toEqual(['wasm', 'cpu']);
+  expect(failureOf(() => nodeBackend('webgpu')).message).toMatch(/webgpu needs a browser/);
+});
+
+describe('positiveNumber', () => {
+  test.each([
+    ['1e-9', 1e-9],
+    ['0.5', 0.5],
+    ['7', 7],
+  ])('%j', (value, expected) => {
+    expect(positiveNumber('noise', value)).toBe(expected);
+  });
+
+  test.each(['0', '-1', 'NaN', 'Infinity', 'x', ''])('%j is refused', (value) => {
+    expect(failureOf(() => positiveNumber('noise', value))).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: `--noise: expected a number over 0, got ${value}`,
+    });
+  });
+});
+
+describe('probability', () => {
+  test('may be 1 where that makes sense', () => {
+    expect(probability('rate', '1', '1')).toBe(1);
+    expect(probability('delta', '1e-5', 'under 1')).toBe(1e-5);
+    expect(failureOf(() => probability('delta', '1', 'under 1')).message).toBe(
+      '--delta: expected a number between 0 and 1, got 1',
+    );
+  });
+
+  test.each(['0', '-0.1', '1.1', 'NaN', 'half', ''])('%j is refused', (value) => {
+    expect(failureOf(() => probability('rate', value, '1'))).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: `--rate: expected a number over 0 and up to 1, got ${value}`,
+    });
+  });
+});
+
+test('oneOf names the choices', () => {
+  expect(oneOf('accountant', 'rdp', ['pld', 'rdp'])).toBe('rdp');
+  expect(failureOf(() => oneOf('accountant', 'gdp', ['pld', 'rdp'])).message).toBe(
+    '--accountant: expected one of pld, rdp, got gdp',
+  );
+});
+
+test('required shows the usage', () => {
+  expect(required('delta', '1e-5', 'usage')).toBe('1e-5');
+  expect(failureOf(() => required('delta', undefined, 'usage')).message).toBe('expected --delta\n\nusage');
+});
+
+test('refusedByAccountant passes results and defects on, and words refusals', () => {
+  const refusing = (error: Error) => () =>
+    refusedByAccountant(() => {
+      throw error;
+    });
+  expect(refusedByAccountant(() => 3)).toBe(3);
+  expect(failureOf(refusing(new RangeError('too little')))).toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: 'too little',
+  });
+  const defect = new TypeError('a defect');
+  expect(failureOf(refusing(defect))).toBe(defect);
 });

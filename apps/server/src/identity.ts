@@ -39,13 +39,19 @@ export function identify(
     });
     return created;
   }
-  const stored = store.getContributor(runId, identity.contributorId);
-  if (stored === undefined || !tokenMatches(identity.token, stored.tokenHash)) {
+  if (!isContributor(store, runId, identity)) {
     throw new ChoraleError(
       'IDENTITY_INVALID',
       `expected the token of contributor ${identity.contributorId} in this run, got another; join without an identity to start as somebody new`,
     );
   }
-  if (stored.backend !== backend) store.setBackend(runId, identity.contributorId, backend);
+  const stored = store.getContributor(runId, identity.contributorId);
+  if (stored?.backend !== backend) store.setBackend(runId, identity.contributorId, backend);
   return identity;
+}
+
+/** Whether the token is that of this contributor in this run. */
+export function isContributor(store: Store, runId: string, { contributorId, token }: Identity): boolean {
+  const stored = store.getContributor(runId, contributorId);
+  return stored !== undefined && tokenMatches(token, stored.tokenHash);
 }

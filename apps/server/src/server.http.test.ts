@@ -160,7 +160,7 @@ describe('the admin', () => {
       const before = details[0]!.contributors.length;
       await (await site.contributor(server)).joinOrThrow();
       const last = await until(() => details.find((one) => one.contributors.length > before), 'the change');
-      expect(last.contributors.at(-1)).toMatchObject({ online: true, available: true, rounds: 0 });
+      expect(last.contributors.at(-1)).toMatchObject({ online: true, availability: 'available', rounds: 0 });
     }
   });
 
@@ -173,11 +173,12 @@ describe('the admin', () => {
     const one = await site.contributor(server);
     await one.joinOrThrow();
     for (let k = 0; k < 40; k++) {
-      await one.ask('availability', { runId: server.runId, available: k % 2 === 1 });
+      const availability = k % 2 === 1 ? 'available' : 'paused';
+      await one.ask('availability', { runId: server.runId, availability });
     }
-    await until(() => details.at(-1)?.contributors[0]?.available === true, 'the last change');
+    await until(() => details.at(-1)?.contributors[0]?.availability === 'available', 'the last change');
     await new Promise((resolve) => setTimeout(resolve, 300));
-    expect(details.at(-1)!.contributors[0]).toMatchObject({ available: true });
+    expect(details.at(-1)!.contributors[0]).toMatchObject({ availability: 'available' });
     expect(details.length).toBeLessThan(12);
   });
 });

@@ -29,7 +29,7 @@ describe('a server that comes back', () => {
     });
     const againA = await site.contributor(second);
     againA.identity = a!.identity;
-    expect((await againA.joinOrThrow()).contributedRounds).toEqual([1]);
+    expect((await againA.joinOrThrow()).chargedRounds).toEqual([1]);
     // The acknowledgement may have been lost with the old server: the same bytes are acknowledged again.
     expect(await againA.send(1, U1)).toEqual({ ok: true, value: { round: 1, duplicate: true } });
     const againB = await site.contributor(second);

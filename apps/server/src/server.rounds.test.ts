@@ -162,7 +162,7 @@ it('refuses joins that do not fit, each with its code', async () => {
   expect(codeOf(await one.join({ identity: { contributorId: 'nobody00', token } }))).toBe('IDENTITY_INVALID');
   const { contributorId } = await one.joinOrThrow();
   expect(codeOf(await one.join({ identity: { contributorId, token } }))).toBe('IDENTITY_INVALID');
-  expect(codeOf(await one.ask('availability', { runId: server.runId, available: 'yes' }))).toBe(
+  expect(codeOf(await one.ask('availability', { runId: server.runId, availability: 'yes' }))).toBe(
     'MESSAGE_INVALID',
   );
   expect((await getDetail(server)).contributors).toHaveLength(1);
@@ -195,7 +195,7 @@ it('goes on with the same contributor on a new connection, and ends the old one'
   again.identity = a!.identity;
   const ended = new Promise((resolve) => a!.socket.once('disconnect', resolve));
   const joined = await again.joinOrThrow();
-  expect(joined).toMatchObject({ ...a!.identity, contributedRounds: [] });
+  expect(joined).toMatchObject({ ...a!.identity, chargedRounds: [] });
   expect(await ended).toBe('io server disconnect');
   expect(await again.round(1)).toMatchObject({ attempt: 1 });
   expect(await again.send(1, U1)).toMatchObject({ ok: true });
@@ -217,10 +217,10 @@ it('does not wait for somebody who leaves, and does not choose those who paused'
     return run.state.adapterVersion === 1 && run.state.status === 'recruiting' && run;
   }, 'the next round');
   expect(state).toMatchObject({ round: 2, available: 1, reason: 'waiting for contributors: 1 of 2' });
-  await a!.ask('availability', { runId: server.runId, available: false });
+  await a!.ask('availability', { runId: server.runId, availability: 'paused' });
   await site.joined(server, 1);
   expect((await getRun(server)).state).toMatchObject({ status: 'recruiting', available: 1 });
-  await a!.ask('availability', { runId: server.runId, available: true });
+  await a!.ask('availability', { runId: server.runId, availability: 'available' });
   expect(await a!.round(2)).toMatchObject({ adapterVersion: 1 });
 });
 

@@ -13,6 +13,7 @@ import { answerErrors } from './http/httpErrors.ts';
 import { sameOrigin } from './http/origin.ts';
 import type { PageFolders } from './http/pages.ts';
 import { addPages } from './http/pages.ts';
+import { addIdentityRoutes } from './http/identityRoutes.ts';
 import { addPublicRoutes } from './http/publicRoutes.ts';
 import { sendSecurityHeaders } from './http/securityHeaders.ts';
 import { randomToken } from './identity.ts';
@@ -53,7 +54,7 @@ export type RunningServer = {
 };
 
 const BROADCAST_INTERVAL_MS = 250;
-/** Room for the event's JSON beside the largest update. */
+/** Room for an event's other fields, and for the framing. */
 const MESSAGE_BYTES = 4096;
 
 /**
@@ -90,7 +91,7 @@ async function serve(
   const sockets = new SocketServer(app.server, {
     transports: ['websocket'],
     serveClient: false,
-    maxHttpBufferSize: registry.largestUpdateBytes() + MESSAGE_BYTES,
+    maxHttpBufferSize: registry.largestMessageBytes() + MESSAGE_BYTES,
     // A lid that was closed should be noticed within half a minute.
     pingInterval: 10_000,
     pingTimeout: 20_000,
@@ -106,14 +107,16 @@ async function serve(
       let broadcast = broadcasts.get(changedId);
       if (broadcast === undefined) {
         const host = registry.get(changedId);
+        // Nobody waits for it, and the next change sends everything again
+        const notSent = (error: unknown): void =>
+          log('error', `run ${changedId}: its state could not be sent`, error);
         broadcast = throttle(() => {
           try {
             sendRunState(contribute, host);
-            sendRunDetail(admin, registry, host);
           } catch (error) {
-            // Nobody waits for it, and the next change sends everything again
-            log('error', `run ${changedId}: its state could not be sent`, error);
+            notSent(error);
           }
+          sendRunDetail(admin, registry, host).catch(notSent);
         }, BROADCAST_INTERVAL_MS);
         broadcasts.set(changedId, broadcast);
       }
@@ -127,6 +130,7 @@ async function serve(
   await sendSecurityHeaders(app);
   await app.register(fastifyCookie);
   addPublicRoutes(app, registry, data.files);
+  addIdentityRoutes(app, registry, data.store);
   addAdminRoutes(app, registry, access);
   await addPages(app, options.pages, access);
   await app.listen({ host: options.host, port: options.port });

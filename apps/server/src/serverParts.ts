@@ -34,7 +34,7 @@ export type ServerParts = {
     labels: readonly string[],
   ): { rows: readonly LabelledRow[] };
   resolveNoiseMultiplier(config: RunConfig): number;
-  /** Epsilon after so many rounds, rounded up; null when privacy.unit is none. */
-  spentEpsilon(plan: RunPlan, rounds: number): number | null;
+  /** Epsilon after so many rounds of a run that protects its contributors, rounded up. Not on the event loop. */
+  spentEpsilon(plan: RunPlan, rounds: number): Promise<number>;
   openEvaluation(job: EvaluationJob): Evaluation;
 };

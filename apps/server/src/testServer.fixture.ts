@@ -49,7 +49,7 @@ export const testParts: ServerParts = {
       .map((text) => ({ text, label: 0 })),
   }),
   resolveNoiseMultiplier: (config) => (config.privacy.unit === 'none' ? 0 : 1.25),
-  spentEpsilon: (plan, rounds) => (plan.config.privacy.unit === 'none' ? null : rounds / 2),
+  spentEpsilon: async (_plan, rounds) => rounds / 2,
   openEvaluation: () => ({
     evaluate: async (parameters) => ({ accuracy: parameters[0]!, loss: parameters[1]! }),
     dispose: () => {},
@@ -205,6 +205,8 @@ export class ScriptedContributor {
       planHash: this.run.planHash,
       basisHash: this.run.plan.basisHash,
       backend: 'wasm',
+      availability: 'available',
+      chargedRounds: [],
       ...(this.identity ? { identity: this.identity } : {}),
       ...changes,
     });

@@ -1,4 +1,3 @@
-import { roundEpsilonUp, spentEpsilonAfter } from '@chorale/privacy';
 import {
   MODEL_FILE_NAMES,
   describeAdapter,
@@ -7,19 +6,17 @@ import {
   privacyPlanOf,
   resolveNoiseMultiplier,
 } from '@chorale/trainer';
+import { spentEpsilonInThread } from './accounting/accountantThread.ts';
 import { openEvaluatorThread } from './evaluation/evaluatorThread.ts';
 import type { ServerParts } from './serverParts.ts';
 
-/** The server's parts from `@chorale/trainer` and `@chorale/privacy`; evaluation runs in a worker thread. */
+/** The server's parts from `@chorale/trainer` and `@chorale/privacy`; evaluation and accounting run in worker threads. */
 export const trainerParts: ServerParts = {
   modelFileNames: MODEL_FILE_NAMES,
   describeAdapter,
   exportPeft,
   parseLabelledRows,
   resolveNoiseMultiplier,
-  spentEpsilon(plan, rounds) {
-    if (plan.config.privacy.unit === 'none') return null;
-    return roundEpsilonUp(spentEpsilonAfter(privacyPlanOf(plan), rounds));
-  },
+  spentEpsilon: (plan, rounds) => spentEpsilonInThread(privacyPlanOf(plan), rounds),
   openEvaluation: (job) => openEvaluatorThread(job),
 };

@@ -1,6 +1,7 @@
 import { wrap } from 'comlink';
 import type { BackendName } from '@chorale/protocol';
 import { Contributor } from './contributor.ts';
+import { cookieBackup } from './identityBackup.ts';
 import { openIndexedDbLedger } from './indexedDbLedger.ts';
 import type { ContributorController } from './state.ts';
 import type { TrainerHost } from './trainerHost.ts';
@@ -18,7 +19,14 @@ export function createContributor(options: {
   forcedBackend: BackendName | null;
 }): ContributorController {
   carryErrorCodes();
-  return new Contributor({ ...options, openWorker, openLedger: openIndexedDbLedger, holdRun });
+  return new Contributor({
+    ...options,
+    openWorker,
+    openLedger: openIndexedDbLedger,
+    holdRun,
+    identityBackup: cookieBackup(options.serverUrl),
+    askToKeep,
+  });
 }
 
 function openWorker(): TrainerWorker {
@@ -36,6 +44,11 @@ function openWorker(): TrainerWorker {
       worker.addEventListener('messageerror', () => listener(new Error('a message could not be read')));
     },
   };
+}
+
+/** Without it a browser may delete the ledger when the disk is full, or when the page was not opened for long. */
+function askToKeep(): void {
+  void navigator.storage.persist().catch(() => false);
 }
 
 /** Holds a Web Lock until the returned function is called; the browser frees it when the tab closes. */

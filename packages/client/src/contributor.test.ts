@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { roundEpsilonUp, spentEpsilonAfter } from '@chorale/privacy';
+import type { DpEvent } from '@chorale/privacy';
+import { reportedEpsilon, roundEpsilonUp, roundEvent, spentEpsilonAfter } from '@chorale/privacy';
 import type { RunConfigInput } from '@chorale/protocol';
 import { ChoraleError } from '@chorale/protocol';
 import { privacyPlanOf } from '@chorale/trainer/privacyPlan';
 import type { ContributorOptions } from './contributor.ts';
 import { Contributor } from './contributor.ts';
 import { openMemoryLedger } from './ledger.ts';
+import type { Limits } from './state.ts';
 import { ScriptedServer, publicRun, until } from './testing/scriptedServer.ts';
 import { ScriptedTrainer } from './testing/scriptedTrainer.ts';
 
@@ -32,6 +34,7 @@ async function open(
       Promise.resolve(() => {
         released += 1;
       }),
+    identityBackup: null,
     ...options,
   });
 }
@@ -44,6 +47,13 @@ async function prepare(): Promise<void> {
 }
 
 const state = () => contributor.getState();
+const planOf = () => privacyPlanOf(server.run.run.plan);
+
+/** Waits until it is known how many rounds the limits allow. */
+async function allowed(rounds: number): Promise<void> {
+  await until(() => state().limits?.roundsAllowed !== null, 'the allowed rounds');
+  expect(state().limits!.roundsAllowed).toBe(rounds);
+}
 
 beforeEach(() => {
   vi.spyOn(console, 'error').mockImplementation(() => undefined);
@@ -62,25 +72,71 @@ describe('loading the run', () => {
     contributor.subscribe(() => states.push(state().run.status));
     await contributor.loadRun();
     expect(states[0]).toBe('loading');
-    const whole = spentEpsilonAfter(privacyPlanOf(server.run.run.plan), 5);
+    const whole = roundEpsilonUp(spentEpsilonAfter(planOf(), 5));
     expect(state()).toMatchObject({
       run: { status: 'ready', value: server.run },
       runState: server.run.state,
       spentEpsilon: 0,
-      agreedEpsilon: roundEpsilonUp(whole),
+      plannedEpsilon: whole,
+      otherRunsEpsilon: null,
+      limits: { limits: { epsilonLimit: whole, leastNoiseMultiplier: 1, mostRounds: 5 }, problem: null },
     });
-  });
-
-  test('shows an own limit as what is agreed to', async () => {
-    await open({ epsilonLimit: 1.2341 });
-    await contributor.loadRun();
-    expect(state().agreedEpsilon).toBe(1.235);
+    await allowed(5);
   });
 
   test('shows no epsilon in a run without protection', async () => {
     await open({}, { privacy: { unit: 'none' } });
     await contributor.loadRun();
-    expect(state()).toMatchObject({ spentEpsilon: null, agreedEpsilon: null });
+    expect(state()).toMatchObject({
+      spentEpsilon: null,
+      plannedEpsilon: null,
+      limits: { limits: { epsilonLimit: null, leastNoiseMultiplier: null, mostRounds: 5 }, problem: null },
+    });
+    await allowed(5);
+  });
+
+  test('shows what was spent and which limits were set in an earlier visit', async () => {
+    await open({ openLedger: () => Promise.resolve(ledger) });
+    const ledger = openMemoryLedger();
+    await ledger.write({ round: 2, event: roundEvent(planOf()), payload: null, outcome: 'late' });
+    await ledger.saveLimits({ epsilonLimit: 3, leastNoiseMultiplier: 0.5, mostRounds: 4 });
+    await contributor.loadRun();
+    expect(state()).toMatchObject({
+      spentEpsilon: roundEpsilonUp(spentEpsilonAfter(planOf(), 1)),
+      limits: { limits: { epsilonLimit: 3, leastNoiseMultiplier: 0.5, mostRounds: 4 } },
+    });
+  });
+
+  test('adds up what other runs of this browser spent, of whatever unit', async () => {
+    const example = roundEvent(planOf());
+    const contributorEvent: DpEvent = {
+      type: 'gaussian',
+      privacyUnit: 'contributor',
+      neighbouringRelation: 'replace',
+      noiseMultiplier: 3,
+    };
+    const ledger = { ...openMemoryLedger(), otherRuns: async () => [example, contributorEvent, example] };
+    await open({ openLedger: () => Promise.resolve(ledger) });
+    await contributor.loadRun();
+    await until(() => state().otherRunsEpsilon !== null, 'the other runs');
+    const gaussian: DpEvent = {
+      type: 'gaussian',
+      privacyUnit: 'example',
+      neighbouringRelation: 'zero-out',
+      noiseMultiplier: 3,
+    };
+    const all = reportedEpsilon({ type: 'composed', events: [example, example, gaussian] }, 1e-5).epsilon;
+    expect(state().otherRunsEpsilon).toBeCloseTo(roundEpsilonUp(all), 6);
+  });
+
+  test('a ledger that cannot be read does not keep the run from being looked at', async () => {
+    const refuses = () => Promise.reject(new ChoraleError('LEDGER_UNAVAILABLE', 'no storage here'));
+    await open({ openLedger: refuses });
+    await contributor.loadRun();
+    expect(state()).toMatchObject({ run: { status: 'ready' }, limits: { problem: null } });
+    await open({ openLedger: () => Promise.resolve({ ...openMemoryLedger(), entries: refuses }) });
+    await contributor.loadRun();
+    expect(state()).toMatchObject({ run: { status: 'ready' }, limits: { problem: null } });
   });
 
   test('a plan that its hash does not name is refused', async () => {
@@ -152,18 +208,25 @@ describe('joining', () => {
     expect([released, trainer.terminated]).toEqual([1, 1]);
   });
 
-  test('takes its own limit with it', async () => {
-    await open({ epsilonLimit: 0.001 });
+  test('a limit of her own holds: she reads on when it is reached, and it stays for the next visit', async () => {
+    await open({ openLedger: () => Promise.resolve(ledger) });
+    const ledger = openMemoryLedger();
     await prepare();
+    const limits = { ...state().limits!.limits, mostRounds: 1 };
+    contributor.setLimits(limits);
+    await allowed(1);
     await contributor.join();
     await until(() => state().participation.status === 'waiting', 'joined');
+    expect(await ledger.limits()).toEqual(limits);
     server.startRound(1);
-    await until(() => state().participation.status === 'stopped', 'the end');
-    expect(state().participation).toMatchObject({ because: 'budget-spent' });
-    expect(trainer.calls).toEqual([]);
+    await until(() => trainer.calls.length === 1, 'training');
+    trainer.calls[0]!.finish();
+    await until(() => state().participation.status === 'reading', 'reading');
+    expect(state().participation).toMatchObject({ because: 'most-rounds' });
+    expect([released, trainer.terminated, server.connections]).toEqual([0, 0, 1]);
   });
 
-  test('without an own limit the plan is the limit', async () => {
+  test('without an own limit the plan is the limit, and a round beyond it is refused', async () => {
     await open({}, { rounds: { count: 1, cohortSize: 1, minimumUpdates: 1 } });
     await prepare();
     await contributor.join();
@@ -172,9 +235,20 @@ describe('joining', () => {
     await until(() => trainer.calls.length === 1, 'training');
     trainer.calls[0]!.finish();
     await until(() => state().contributions[0]?.outcome === 'accepted', 'accepted');
+    await until(() => state().participation.status === 'waiting', 'the end of the run to be waited for');
     server.startRound(2); // one more than the plan has
     await until(() => state().participation.status === 'stopped', 'the end');
-    expect(state().participation).toMatchObject({ because: 'budget-spent' });
+    expect(state().participation).toMatchObject({ because: 'refused' });
+    expect(trainer.calls).toHaveLength(1);
+  });
+
+  test('asks the browser not to evict, once, and only when she joins', async () => {
+    let asked = 0;
+    await open({ askToKeep: () => (asked += 1) });
+    await prepare();
+    expect(asked).toBe(0);
+    await contributor.join();
+    expect(asked).toBe(1);
   });
 
   test('a run that another tab holds is left to it', async () => {
@@ -210,6 +284,114 @@ describe('joining', () => {
     await contributor.stop();
     expect(state().participation).toMatchObject({ because: 'withdrawn' });
     expect([server.leaves, released, trainer.terminated]).toEqual([1, 1, 1]);
+  });
+});
+
+describe('own limits', () => {
+  const set = (change: Partial<Limits>) => contributor.setLimits({ ...state().limits!.limits, ...change });
+  const problem = (message: RegExp) => ({
+    code: 'LIMITS_EXCEEDED',
+    message: expect.stringMatching(message) as string,
+  });
+
+  test('come to so many rounds of the plan', async () => {
+    await open();
+    await contributor.loadRun();
+    set({ epsilonLimit: spentEpsilonAfter(planOf(), 3) });
+    expect(state().limits).toMatchObject({ problem: null, roundsAllowed: null });
+    await allowed(3);
+    set({ mostRounds: 2 });
+    await allowed(2);
+    set({ mostRounds: 2000, epsilonLimit: 1e3 });
+    await allowed(5);
+  });
+
+  test('named from outside come before those of an earlier visit, and these before the plan', async () => {
+    await open({ limits: { mostRounds: 2 }, openLedger: () => Promise.resolve(ledger) });
+    const ledger = openMemoryLedger();
+    await ledger.saveLimits({ epsilonLimit: 0.9, leastNoiseMultiplier: 0.7, mostRounds: 4 });
+    await contributor.loadRun();
+    expect(state().limits!.limits).toEqual({
+      epsilonLimit: 0.9,
+      leastNoiseMultiplier: 0.7,
+      mostRounds: 2,
+    });
+  });
+
+  test('that one round would cross refuse the plan: it is not joined', async () => {
+    await open();
+    await prepare();
+    const one = roundEpsilonUp(spentEpsilonAfter(planOf(), 1));
+    set({ epsilonLimit: 0.001 });
+    await contributor.join(); // before what they come to is known
+    expect(state().limits).toMatchObject({
+      problem: problem(new RegExp(`at most 0\\.001, one round of this run costs ${one}\\.`)),
+      roundsAllowed: 0,
+    });
+    expect(state().participation.status).toBe('not-joined');
+    expect([server.joins, server.connections]).toEqual([[], 0]);
+    set({ epsilonLimit: one });
+    await contributor.join();
+    await until(() => state().participation.status === 'waiting', 'joined');
+  });
+
+  test('of noise that the plan does not reach refuse it: it is not joined', async () => {
+    await open();
+    await prepare();
+    set({ leastNoiseMultiplier: 1.01 });
+    await contributor.join();
+    expect(state().limits).toMatchObject({
+      problem: problem(/at least 1\.01, this run adds only 1\. /),
+      roundsAllowed: 0,
+    });
+    expect(server.connections).toBe(0);
+    set({ leastNoiseMultiplier: 1 });
+    await allowed(5);
+  });
+
+  test.each([
+    [{ epsilonLimit: 0 }, /epsilonLimit/],
+    [{ epsilonLimit: -1 }, /epsilonLimit/],
+    [{ epsilonLimit: NaN }, /epsilonLimit/],
+    [{ epsilonLimit: Infinity }, /epsilonLimit/],
+    [{ epsilonLimit: null }, /limit is missing/],
+    [{ leastNoiseMultiplier: null }, /limit is missing/],
+    [{ leastNoiseMultiplier: 0 }, /leastNoiseMultiplier/],
+    [{ mostRounds: 0 }, /mostRounds/],
+    [{ mostRounds: 1.5 }, /mostRounds/],
+  ] as [Partial<Limits>, RegExp][])('%o is out of range', async (change, message) => {
+    await open();
+    await contributor.loadRun();
+    set(change);
+    expect(state().limits).toMatchObject({ problem: problem(message), roundsAllowed: 0 });
+  });
+
+  test('cannot be kept by a run that protects nobody', async () => {
+    await open({ limits: { epsilonLimit: 5 } }, { privacy: { unit: 'none' } });
+    await prepare();
+    await contributor.join();
+    expect(state().limits!.problem).toMatchObject(problem(/protects nobody/));
+    expect(state().participation.status).toBe('not-joined');
+    set({ epsilonLimit: null });
+    await allowed(5);
+  });
+
+  test('cannot be changed any more once she has joined', async () => {
+    await open();
+    await prepare();
+    await contributor.join();
+    const before = state().limits;
+    set({ mostRounds: 1 });
+    expect(state().limits).toBe(before);
+  });
+
+  test('that cannot be written down keep her from joining', async () => {
+    const saveLimits = () => Promise.reject(new ChoraleError('LEDGER_UNAVAILABLE', 'the disk is full'));
+    await open({ openLedger: () => Promise.resolve({ ...openMemoryLedger(), saveLimits }) });
+    await prepare();
+    await contributor.join();
+    expect(state().participation).toMatchObject({ because: 'device-error', message: 'the disk is full' });
+    expect([released, server.connections]).toEqual([1, 0]);
   });
 });
 

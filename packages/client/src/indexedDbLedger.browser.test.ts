@@ -1,3 +1,4 @@
+import { deleteDB, openDB } from 'idb';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { DpEvent } from '@chorale/privacy';
 import { openIndexedDbLedger } from './indexedDbLedger.ts';
@@ -30,12 +31,32 @@ const entryOf = (round: number, changes: Partial<LedgerEntry> = {}): LedgerEntry
 /** A run that no test before had: the database outlives them. */
 const newRun = (): string => `run-${crypto.randomUUID()}`;
 
+const IDENTITY = { contributorId: 'contributor1', token: 't'.repeat(20), planHash: 'a'.repeat(64) };
+const LIMITS = { epsilonLimit: 2.5, leastNoiseMultiplier: 0.7, mostRounds: 7 };
+
+/** Changes what is stored behind the ledger's back. */
+async function edit(store: string, value: unknown, key: IDBValidKey): Promise<void> {
+  const database = await openDB('chorale');
+  await database.put(store, value, key);
+  database.close();
+}
+
 const refused = { name: 'ChoraleError', code: 'LEDGER_UNAVAILABLE' };
 
-test('a new run has no identity and no entries', async () => {
+test('a new run has no identity, no limits and no entries', async () => {
   const ledger = await openIndexedDbLedger(newRun());
   expect(await ledger.identity()).toBeNull();
+  expect(await ledger.limits()).toBeNull();
   expect(await ledger.entries()).toEqual([]);
+});
+
+test('limits survive a new connection, and the last ones hold', async () => {
+  const runId = newRun();
+  const first = await openIndexedDbLedger(runId);
+  await first.saveLimits({ epsilonLimit: null, leastNoiseMultiplier: null, mostRounds: 1 });
+  await first.saveLimits(LIMITS);
+  expect(await (await openIndexedDbLedger(runId)).limits()).toEqual(LIMITS);
+  expect(await (await openIndexedDbLedger(newRun())).limits()).toBeNull();
 });
 
 test('identity and entries survive a new connection, bytes and all', async () => {
@@ -79,6 +100,38 @@ test('two runs do not mix, also when the one id begins with the other', async ()
   expect(await other.identity()).toBeNull();
 });
 
+test('what the other runs of this browser released is told apart from its own', async () => {
+  const [one, other] = [await openIndexedDbLedger(newRun()), await openIndexedDbLedger(newRun())];
+  const before = (await one.otherRuns()).length; // the database outlives other tests
+  await one.write(entryOf(1));
+  expect(await one.otherRuns()).toHaveLength(before);
+  await other.write(entryOf(1));
+  await other.write(entryOf(2));
+  const others = await one.otherRuns();
+  expect(others).toHaveLength(before + 2);
+  expect(others).toContainEqual(EVENT);
+});
+
+test('a database of the first release is taken over, and lacks only limits', async () => {
+  const runId = newRun();
+  await deleteDB('chorale');
+  const old = await openDB('chorale', 1, {
+    upgrade(db) {
+      db.createObjectStore('identities');
+      db.createObjectStore('ledger');
+    },
+  });
+  await old.put('identities', IDENTITY, runId);
+  await old.put('ledger', entryOf(1), [runId, 1]);
+  old.close();
+  const ledger = await openIndexedDbLedger(runId);
+  expect(await ledger.identity()).toEqual(IDENTITY);
+  expect(await ledger.entries()).toEqual([entryOf(1)]);
+  expect(await ledger.limits()).toBeNull();
+  await ledger.saveLimits(LIMITS);
+  expect(await ledger.limits()).toEqual(LIMITS);
+});
+
 test('every write is strictly durable, and over when its promise resolves', async () => {
   const ledger = await openIndexedDbLedger(newRun());
   const opened = vi.spyOn(IDBDatabase.prototype, 'transaction');
@@ -91,9 +144,12 @@ test('every write is strictly durable, and over when its promise resolves', asyn
   expectOver('ledger');
   await ledger.saveIdentity({ contributorId: 'contributor1', token: 't'.repeat(20), planHash: '' });
   expectOver('identities');
+  await ledger.saveLimits(LIMITS);
+  expectOver('limits');
   expect(opened.mock.calls.map(([stores, mode]) => [stores, mode])).toEqual([
     ['ledger', 'readwrite'],
     ['identities', 'readwrite'],
+    ['limits', 'readwrite'],
   ]);
 });
 
@@ -140,6 +196,56 @@ describe('LEDGER_UNAVAILABLE when', () => {
     (opened.mock.results[0]!.value as IDBTransaction).abort();
     await expect(write).rejects.toMatchObject(refused);
     expect(await ledger.entries()).toEqual([]);
+  });
+
+  test('an entry cannot be read; in other runs it counts as unprotected', async () => {
+    const runId = newRun();
+    const ledger = await openIndexedDbLedger(runId);
+    for (const damaged of [
+      { ...entryOf(1), event: { type: 'none' } },
+      { ...entryOf(1), event: { ...EVENT, count: -4 } },
+      { ...entryOf(1), outcome: 'refunded' },
+      { ...entryOf(1), epsilon: 0 },
+      'entry',
+    ]) {
+      await edit('ledger', damaged, [runId, 1]);
+      await expect(ledger.entries()).rejects.toMatchObject({
+        ...refused,
+        message: expect.stringMatching(/Nothing was sent\. Reload; if this stays/) as string,
+      });
+      const other = await openIndexedDbLedger(newRun());
+      expect(await other.otherRuns()).toContainEqual({ type: 'non-private' });
+    }
+  });
+
+  test('identity or limits cannot be read', async () => {
+    const runId = newRun();
+    const ledger = await openIndexedDbLedger(runId);
+    await edit('identities', { ...IDENTITY, token: 7 }, runId);
+    await edit('limits', { ...LIMITS, mostRounds: 0 }, runId);
+    await expect(ledger.identity()).rejects.toMatchObject(refused);
+    await expect(ledger.limits()).rejects.toMatchObject(refused);
+  });
+
+  test('a tab of an older program holds the database, and says to close it', async () => {
+    await deleteDB('chorale');
+    // Without a listener for newer versions, as the first release had none
+    const old = await openDB('chorale', 1);
+    await expect(openIndexedDbLedger(newRun())).rejects.toMatchObject({
+      ...refused,
+      message: expect.stringMatching(/Close that tab, then reload this one/) as string,
+    });
+    old.close();
+    await openIndexedDbLedger(newRun());
+  });
+
+  test('a newer program took the database over while this page was open', async () => {
+    const ledger = await openIndexedDbLedger(newRun());
+    const newer = await openDB('chorale', 3);
+    await expect(ledger.write(entryOf(1))).rejects.toMatchObject(refused);
+    newer.close();
+    await expect(openIndexedDbLedger(newRun())).rejects.toMatchObject(refused);
+    await deleteDB('chorale');
   });
 
   test('the database was closed under it', async () => {

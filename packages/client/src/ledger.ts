@@ -1,4 +1,5 @@
 import type { DpEvent } from '@chorale/privacy';
+import type { Limits } from './state.ts';
 
 /** Who this contributor is to a run's server, so that she is the same one after a reload, and the plan she agreed to. */
 export type Identity = { contributorId: string; token: string; planHash: string };
@@ -6,42 +7,53 @@ export type Identity = { contributorId: string; token: string; planHash: string 
 /**
  * One release: written before its bytes leave, never removed. `payload` is kept until the server has acknowledged or
  * refused it, and resent unchanged, also to another attempt at its round: fresh noise would be a second release.
+ * `restored`: lost here and taken over from the server's copy; its bytes are gone, so it is never sent again.
  */
 export type LedgerEntry = {
   round: number;
   event: DpEvent;
   payload: Uint8Array | null;
-  outcome: 'pending' | 'accepted' | 'late' | 'refused';
+  outcome: 'pending' | 'accepted' | 'late' | 'refused' | 'restored';
 };
 
 /**
- * What a contributor keeps across reloads, for one run. Every write is durable when its promise resolves; a write that
- * fails throws LEDGER_UNAVAILABLE and nothing may be sent.
+ * What a contributor keeps across reloads, for one run. Every write is durable when its promise resolves. Whatever
+ * cannot be written, read or understood throws LEDGER_UNAVAILABLE, and nothing may be sent.
  */
 export type Ledger = {
   identity(): Promise<Identity | null>;
   saveIdentity(identity: Identity): Promise<void>;
+  limits(): Promise<Limits | null>;
+  saveLimits(limits: Limits): Promise<void>;
   /** In order of rounds. */
   entries(): Promise<LedgerEntry[]>;
   /** Adds or replaces the entry of a round. */
   write(entry: LedgerEntry): Promise<void>;
+  /** What all other runs that are kept in the same place released; a release that cannot be read is `non-private`. */
+  otherRuns(): Promise<DpEvent[]>;
 };
 
 /** Opens the ledger of a run; the key is the run, never the data: deleting a row must not reset what was spent. */
 export type OpenLedger = (runId: string) => Promise<Ledger>;
 
-/** A ledger that lasts as long as the process: for Node contributors that take part once. */
+/** A ledger that lasts as long as the process; only for contributors who never come back. */
 export function openMemoryLedger(): Ledger {
   let identity: Identity | null = null;
+  let limits: Limits | null = null;
   const entries = new Map<number, LedgerEntry>();
   return {
     identity: async () => identity,
     saveIdentity: async (value) => {
       identity = value;
     },
+    limits: async () => limits,
+    saveLimits: async (value) => {
+      limits = value;
+    },
     entries: async () => [...entries.values()].toSorted((a, b) => a.round - b.round),
     write: async (entry) => {
       entries.set(entry.round, entry);
     },
+    otherRuns: async () => [],
   };
 }

@@ -22,7 +22,7 @@ describe('pause', () => {
     expect(taker.participation).toMatchObject({ status: 'paused' });
     await taker.settled(1, 'abandoned');
     await until(() => server.availabilities.length === 1, 'the availability');
-    expect(server.availabilities).toEqual([false]);
+    expect(server.availabilities).toEqual(['paused']);
     server.startRound(2); // a server that does not listen
     await quiet();
     expect(taker.trainer).toMatchObject({ cancels: 1, calls: { length: 1 } });
@@ -33,7 +33,7 @@ describe('pause', () => {
 
     taker.loop.resume();
     await until(() => server.availabilities.length === 2, 'the availability');
-    expect(server.availabilities).toEqual([false, true]);
+    expect(server.availabilities).toEqual(['paused', 'available']);
     expect(taker.participation.status).toBe('waiting');
     server.startRound(1);
     const bytes = (await taker.training(2)).finish();
@@ -85,7 +85,8 @@ describe('pause', () => {
     server.breakConnections();
     await until(() => server.availabilities.length === 2, 'the availability on the new connection');
     expect(server.joins).toHaveLength(2);
-    expect(server.availabilities).toEqual([false, false]);
+    expect(server.availabilities).toEqual(['paused', 'paused']);
+    expect(server.joins[1]).toMatchObject({ availability: 'paused' });
     expect(taker.participation.status).toBe('paused');
   });
 });
@@ -233,7 +234,7 @@ describe('joining', () => {
     await taker.shows('stopped');
     expect(taker.participation).toMatchObject({
       because: 'refused',
-      message: expect.stringMatching(/its plan has changed\. Nothing was sent/) as string,
+      message: expect.stringMatching(/its plan has changed\. Nothing more is sent/) as string,
     });
     await quiet();
     expect([server.joins, server.updates]).toEqual([[], []]);
@@ -330,6 +331,96 @@ describe('a server that is gone', () => {
     await taker.settled(1, 'abandoned');
     expect(taker.store.state.spentEpsilon).toBe(0);
     expect(server.updates).toEqual([]);
+  });
+});
+
+describe('a server that asks for other than the plan', () => {
+  const refused = (because: RegExp) => ({
+    status: 'stopped',
+    because: 'refused',
+    message: expect.stringMatching(because) as string,
+  });
+
+  test('a round beyond the plan is refused, and nothing of it leaves', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    server.startRound(6);
+    await taker.shows('stopped');
+    expect(taker.participation).toMatchObject(refused(/not the one you agreed to.*round 6, the plan has 5/));
+    expect(taker.trainer.calls).toEqual([]);
+    await until(() => server.connections === 0, 'the connection to close');
+    expect(server.updates).toEqual([]);
+  });
+
+  test('a run that grew in the middle is refused, also while a round is computed', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    server.startRound(1);
+    const call = await taker.training();
+    server.sendState({ roundCount: 50 });
+    await taker.shows('stopped');
+    expect(taker.participation).toMatchObject(refused(/says it has 50 rounds, the plan has 5/));
+    call.finish();
+    await quiet();
+    expect(server.updates).toEqual([]);
+    expect(await taker.ledger.entries()).toEqual([]);
+  });
+
+  test('the state of another run is refused', async () => {
+    const taker = await bench.join();
+    bench.server.sendState({ runId: 'run-2' });
+    await taker.shows('stopped');
+    expect(taker.participation).toMatchObject(refused(/not the one you agreed to/));
+  });
+
+  test('another plan under the same name is refused when she comes back', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    const { run } = server.run;
+    server.run = { ...server.run, run: { ...run, planHash: 'e'.repeat(64) } };
+    server.breakConnections();
+    await taker.shows('stopped');
+    expect(taker.participation).toMatchObject(refused(/its plan has changed/));
+    server.startRound(1);
+    await quiet();
+    expect(taker.trainer.calls).toEqual([]);
+  });
+
+  test('an adapter of another plan is refused by the trainer: no error of the device', async () => {
+    const { server } = bench;
+    const taker = await bench.join();
+    server.startRound(1);
+    (await taker.training()).fail(new ChoraleError('UPDATE_MALFORMED', 'expected the plan of this run'));
+    await taker.shows('stopped');
+    expect(taker.participation).toMatchObject(refused(/adapter.*expected the plan of this run/));
+    expect(server.updates).toEqual([]);
+  });
+});
+
+describe('a trainer that is stuck', () => {
+  test('ends it after the time without a step, and nothing leaves', async () => {
+    const { server } = bench;
+    const taker = await bench.join({ stepTimeoutMs: 400 });
+    server.startRound(1);
+    const call = await taker.training();
+    for (let step = 1; step <= 3; step++) {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      call.step(step);
+    }
+    await until(
+      () => taker.participation.status === 'training' && taker.participation.step === 3,
+      'step 3, after a longer time than the limit',
+    );
+    await taker.shows('stopped');
+    expect(taker.participation).toMatchObject({
+      because: 'device-error',
+      message: expect.stringMatching(/made no step in .* minutes.*Reload the page/) as string,
+    });
+    expect([taker.outcome(1), taker.endings]).toEqual(['abandoned', 1]);
+    call.finish();
+    await quiet();
+    expect(server.updates).toEqual([]);
+    expect(await taker.ledger.entries()).toEqual([]);
   });
 });
 

@@ -1,10 +1,11 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { DpEvent } from '@chorale/privacy';
-import { roundEpsilonUp, rdpEpsilon, spentEpsilonAfter } from '@chorale/privacy';
+import { reportedEpsilon, roundEpsilonUp, spentEpsilonAfter } from '@chorale/privacy';
+import { ChoraleError } from '@chorale/protocol';
 import { privacyPlanOf } from '@chorale/trainer/privacyPlan';
-import { quiet } from './testing/scriptedServer.ts';
+import { quiet, until } from './testing/scriptedServer.ts';
 import type { Taker } from './testing/takePart.ts';
-import { ProbedLedger, TestBench } from './testing/takePart.ts';
+import { ProbedBackup, ProbedLedger, TestBench } from './testing/takePart.ts';
 
 let bench: TestBench;
 afterEach(async () => {
@@ -28,7 +29,8 @@ function eventOf(noiseMultiplier: number): DpEvent {
   };
 }
 
-const composed = (...events: DpEvent[]): number => rdpEpsilon({ type: 'composed', events }, DELTA);
+const composed = (...events: DpEvent[]): number =>
+  reportedEpsilon({ type: 'composed', events }, DELTA).epsilon;
 
 async function ledgerWith(events: DpEvent[]): Promise<ProbedLedger> {
   const ledger = new ProbedLedger();
@@ -46,54 +48,92 @@ async function contribute(taker: Taker, round: number): Promise<void> {
   await taker.shows('waiting');
 }
 
-async function expectStoppedBefore(taker: Taker, round: number): Promise<void> {
-  const [calls, updates] = [taker.trainer.calls.length, bench.server.updates.length];
-  bench.server.startRound(round);
-  await taker.shows('stopped');
-  expect(taker.participation).toMatchObject({ because: 'budget-spent' });
+/** It trains no more, stays where it is, and goes on hearing of the run. */
+async function expectReading(taker: Taker, round: number, because: string): Promise<void> {
+  const { server } = bench;
+  await taker.shows('reading');
+  expect(taker.participation).toMatchObject({ because, message: expect.any(String) as string });
+  const [calls, updates] = [taker.trainer.calls.length, server.updates.length];
+  server.startRound(round);
+  server.sendState({ status: 'training', reason: `round ${round} goes on` });
+  await until(() => taker.store.state.runState?.reason === `round ${round} goes on`, 'the news');
   await quiet();
   expect(taker.trainer.calls).toHaveLength(calls);
-  expect(bench.server.updates).toHaveLength(updates);
-  expect(bench.server.leaves).toBe(1);
-  expect(taker.endings).toBe(1);
+  expect(server.updates).toHaveLength(updates);
+  expect(taker.contribution(round)).toBeUndefined();
+  expect(taker.participation.status).toBe('reading');
+  expect([server.connections, server.leaves, taker.endings]).toEqual([1, 0, 0]);
+  const said = [server.joins.at(-1)!.availability, ...server.availabilities].at(-1);
+  expect(said).toBe('limit-reached');
 }
 
-describe('the limit', () => {
-  test('stops before the round that would cross it', async () => {
+describe('the limit of epsilon', () => {
+  test('ends training before the round that would cross it; then she reads to the end of the run', async () => {
     bench = await TestBench.open();
     const [two, three] = [composed(eventOf(1), eventOf(1)), composed(eventOf(1), eventOf(1), eventOf(1))];
-    const taker = await bench.join({ epsilonLimit: (two + three) / 2 });
+    const taker = await bench.join({ limits: { epsilonLimit: (two + three) / 2 } });
     await contribute(taker, 1);
-    await contribute(taker, 2);
+    bench.server.startRound(2);
+    (await taker.training(2)).finish();
+    await taker.settled(2, 'accepted');
+    await expectReading(taker, 3, 'epsilon-limit');
     expect(taker.store.state.spentEpsilon).toBe(roundEpsilonUp(two));
-    await expectStoppedBefore(taker, 3);
-    expect(taker.store.state.spentEpsilon).toBe(roundEpsilonUp(two));
-    expect(taker.contribution(3)).toBeUndefined();
+    // Pausing what does not train changes nothing
+    taker.loop.pause();
+    expect(taker.participation.status).toBe('reading');
+    bench.server.sendState({ status: 'completed' });
+    await taker.shows('stopped');
+    expect(taker.participation).toMatchObject({ because: 'run-completed' });
   });
 
-  test.each([0.37, 1, 1.9])(
-    'of exactly the whole plan admits its last round (noise %d)',
+  test.each([0.6, 1, 1.9])(
+    'of exactly the whole plan admits its last round, and is not reached by it (noise %d)',
     async (noiseMultiplier) => {
       bench = await TestBench.open({
         privacy: { unit: 'example', noiseMultiplier, targetDelta: DELTA },
       });
       const plan = privacyPlanOf(bench.server.run.run.plan);
-      const taker = await bench.join({ epsilonLimit: spentEpsilonAfter(plan, 5) });
+      const taker = await bench.join({ limits: { epsilonLimit: spentEpsilonAfter(plan, 5), mostRounds: 5 } });
       for (let round = 1; round <= 5; round++) await contribute(taker, round);
       expect(taker.store.state.spentEpsilon).toBe(roundEpsilonUp(spentEpsilonAfter(plan, 5)));
-      await expectStoppedBefore(taker, 6);
+      expect(bench.server.availabilities).toEqual([]);
     },
   );
 
+  test('holds over a lost connection: she says so when she joins again', async () => {
+    bench = await TestBench.open();
+    const taker = await bench.join({ limits: { epsilonLimit: composed(eventOf(1)) } });
+    bench.server.startRound(1);
+    (await taker.training()).finish();
+    await taker.shows('reading');
+    bench.server.breakConnections();
+    await until(() => bench.server.joins.length === 2, 'the second join');
+    expect(bench.server.joins[1]).toMatchObject({ availability: 'limit-reached', chargedRounds: [1] });
+    await expectReading(taker, 2, 'epsilon-limit');
+  });
+
+  test('delivers what was computed before it, also from an earlier visit', async () => {
+    bench = await TestBench.open();
+    const ledger = new ProbedLedger();
+    const payload = Uint8Array.of(1, 2, 3);
+    await ledger.write({ round: 1, event: eventOf(1), payload, outcome: 'pending' });
+    const taker = await bench.enter({ ledger, limits: { epsilonLimit: composed(eventOf(1)) } });
+    await taker.settled(1, 'accepted');
+    expect(bench.server.updates).toEqual([{ round: 1, bytes: payload }]);
+    await expectReading(taker, 2, 'epsilon-limit');
+    // Whoever goes away when she reads has nothing left to send
+    expect(taker.shown.map(({ status }) => status)).toEqual(['not-joined', 'sending', 'reading']);
+  });
+
   test('holds in a run without protection: an own limit admits no round', async () => {
     bench = await TestBench.open({ privacy: { unit: 'none' } });
-    const taker = await bench.join({ epsilonLimit: 1000 });
-    await expectStoppedBefore(taker, 1);
+    const taker = await bench.enter({ limits: { epsilonLimit: 1000 } });
+    await expectReading(taker, 1, 'epsilon-limit');
   });
 
   test('of a run without protection is none unless one is set; nothing is shown as spent', async () => {
     bench = await TestBench.open({ privacy: { unit: 'none' } });
-    const taker = await bench.join({ epsilonLimit: Infinity });
+    const taker = await bench.join();
     await contribute(taker, 1);
     expect(taker.store.state.spentEpsilon).toBeNull();
     expect(taker.contribution(1)).toMatchObject({ outcome: 'accepted', spentEpsilon: null });
@@ -102,12 +142,34 @@ describe('the limit', () => {
 
   test('counts a release without protection in the ledger as endless, whatever the plan says now', async () => {
     bench = await TestBench.open();
-    const taker = await bench.join({
-      ledger: await ledgerWith([{ type: 'non-private' }]),
-      epsilonLimit: 1e6,
-    });
+    const taker = await bench.enter({ ledger: await ledgerWith([{ type: 'non-private' }]) });
     expect(taker.store.state.spentEpsilon).toBe(Infinity);
-    await expectStoppedBefore(taker, 2);
+    await expectReading(taker, 2, 'epsilon-limit');
+  });
+});
+
+describe('the limit of rounds', () => {
+  test('ends training after so many rounds, whatever they cost', async () => {
+    bench = await TestBench.open();
+    const taker = await bench.join({ limits: { mostRounds: 2 } });
+    await contribute(taker, 4);
+    bench.server.startRound(5);
+    (await taker.training(2)).finish();
+    await taker.settled(5, 'accepted');
+    await expectReading(taker, 3, 'most-rounds');
+  });
+
+  test('counts late and refused updates: they were released', async () => {
+    bench = await TestBench.open();
+    const ledger = new ProbedLedger();
+    for (const [round, outcome] of [
+      [1, 'late'],
+      [2, 'refused'],
+    ] as const) {
+      await ledger.write({ round, event: eventOf(1), payload: null, outcome });
+    }
+    const taker = await bench.enter({ ledger, limits: { mostRounds: 2 } });
+    await expectReading(taker, 3, 'most-rounds');
   });
 });
 
@@ -117,6 +179,7 @@ describe('what the ledger holds', () => {
     const older = [eventOf(0.5), eventOf(2)];
     const taker = await bench.join({ ledger: await ledgerWith(older) });
     expect(taker.store.state.spentEpsilon).toBe(roundEpsilonUp(composed(...older)));
+    await until(() => taker.contribution(1)!.spentEpsilon !== null, 'the price of round 1');
     expect(taker.contribution(1)!.spentEpsilon).toBe(roundEpsilonUp(composed(eventOf(0.5))));
     expect(taker.contribution(2)!.spentEpsilon).toBe(roundEpsilonUp(composed(...older)));
     await contribute(taker, 3);
@@ -130,11 +193,11 @@ describe('what the ledger holds', () => {
     const older = [eventOf(0.5), eventOf(0.5)];
     const [asToday, asItWas] = [composed(eventOf(1), eventOf(1), eventOf(1)), composed(...older, eventOf(1))];
     expect(asToday).toBeLessThan(asItWas);
-    const taker = await bench.join({
+    const taker = await bench.enter({
       ledger: await ledgerWith(older),
-      epsilonLimit: (asToday + asItWas) / 2,
+      limits: { epsilonLimit: (asToday + asItWas) / 2 },
     });
-    await expectStoppedBefore(taker, 3);
+    await expectReading(taker, 3, 'epsilon-limit');
   });
 
   test('a round under way shows what it will cost before it has cost it', async () => {
@@ -150,37 +213,112 @@ describe('what the ledger holds', () => {
   });
 });
 
-describe('rounds that the server has and the ledger has not', () => {
-  test('count as released, and are not computed again', async () => {
+describe("rounds that the server's copy charges and the ledger does not", () => {
+  test('count as released, and are neither computed nor sent again', async () => {
     bench = await TestBench.open();
-    bench.server.contributedRounds = [1, 2];
+    bench.server.chargedRounds = [1, 2];
     const taker = await bench.join();
     expect(taker.store.state.spentEpsilon).toBe(roundEpsilonUp(composed(eventOf(1), eventOf(1))));
-    expect(await taker.ledger.entries()).toMatchObject([
-      { round: 1, outcome: 'accepted', payload: null },
-      { round: 2, outcome: 'accepted', payload: null },
+    expect(await taker.ledger.entries()).toEqual([
+      { round: 1, event: eventOf(1), outcome: 'restored', payload: null },
+      { round: 2, event: eventOf(1), outcome: 'restored', payload: null },
     ]);
+    await until(() => taker.contribution(2)?.spentEpsilon !== null, 'the price of round 2');
+    expect(taker.contribution(2)).toMatchObject({
+      outcome: 'restored',
+      spentEpsilon: taker.store.state.spentEpsilon,
+    });
     bench.server.startRound(2, 2);
     await quiet();
     expect(taker.trainer.calls).toEqual([]);
     expect(bench.server.updates).toEqual([]);
   });
 
+  test('are added to those of the ledger: the larger of both counts', async () => {
+    bench = await TestBench.open();
+    bench.server.chargedRounds = [2, 3];
+    const taker = await bench.join({ ledger: await ledgerWith([eventOf(0.5), eventOf(0.5)]) });
+    expect(bench.server.joins[0]!.chargedRounds).toEqual([1, 2]);
+    expect(taker.store.state.spentEpsilon).toBe(
+      roundEpsilonUp(composed(eventOf(0.5), eventOf(0.5), eventOf(1))),
+    );
+    expect((await taker.ledger.entries()).map(({ round, outcome }) => [round, outcome])).toEqual([
+      [1, 'accepted'],
+      [2, 'accepted'],
+      [3, 'restored'],
+    ]);
+  });
+
   test('count before a round is admitted that starts right after joining', async () => {
     bench = await TestBench.open();
     const { server } = bench;
-    server.contributedRounds = [1, 2];
+    server.chargedRounds = [1, 2];
     server.afterJoin = () => server.startRound(3);
     const ledger = new ProbedLedger();
     const held = Promise.withResolvers<void>();
     ledger.beforeSaveIdentity = () => held.promise; // a slow disk
     const limit = composed(eventOf(1), eventOf(1));
-    const taker = await bench.enter({ ledger, epsilonLimit: limit });
+    const taker = await bench.enter({ ledger, limits: { epsilonLimit: limit } });
     await quiet();
     expect(taker.trainer.calls).toEqual([]);
     held.resolve();
-    await taker.shows('stopped');
-    expect(taker.participation).toMatchObject({ because: 'budget-spent' });
+    await expectReading(taker, 4, 'epsilon-limit');
     expect(taker.trainer.calls).toEqual([]);
+  });
+
+  test('that the plan does not have end it: this is no copy of her ledger', async () => {
+    bench = await TestBench.open();
+    bench.server.chargedRounds = [1, 6];
+    const taker = await bench.enter();
+    await taker.shows('stopped');
+    expect(taker.participation).toMatchObject({
+      because: 'refused',
+      message: expect.stringMatching(/charges round 6 of a run of 5 rounds/) as string,
+    });
+    expect(await taker.ledger.entries()).toEqual([]);
+  });
+
+  test('a write of them that fails ends it before anything is trained', async () => {
+    bench = await TestBench.open();
+    bench.server.chargedRounds = [1];
+    bench.server.afterJoin = () => bench.server.startRound(2);
+    const ledger = new ProbedLedger();
+    ledger.beforeWrite = () => {
+      throw new ChoraleError('LEDGER_UNAVAILABLE', 'the disk is full');
+    };
+    const taker = await bench.enter({ ledger });
+    await taker.shows('stopped');
+    expect(taker.participation).toMatchObject({ because: 'device-error', message: 'the disk is full' });
+    expect(taker.trainer.calls).toEqual([]);
+  });
+});
+
+describe('a name without a ledger', () => {
+  test('comes from the backup, and the rounds from the server', async () => {
+    bench = await TestBench.open();
+    bench.server.chargedRounds = [1];
+    const identityBackup = new ProbedBackup();
+    identityBackup.kept = { contributorId: 'contributor1', token: 'a-token-of-this-contributor' };
+    const taker = await bench.join({ identityBackup });
+    expect(bench.server.joins[0]).toMatchObject({ identity: identityBackup.kept, chargedRounds: [] });
+    expect(await taker.ledger.identity()).toMatchObject({
+      contributorId: 'contributor1',
+      planHash: bench.server.run.run.planHash,
+    });
+    expect(taker.store.state.spentEpsilon).toBe(roundEpsilonUp(composed(eventOf(1))));
+  });
+
+  test('is kept in the backup once the server has given it, and the ledger needs no backup', async () => {
+    bench = await TestBench.open();
+    const identityBackup = new ProbedBackup();
+    const taker = await bench.join({ identityBackup });
+    expect(bench.server.joins[0]!.identity).toBeUndefined();
+    expect(identityBackup.kept).toEqual({
+      contributorId: 'contributor1',
+      token: 'a-token-of-this-contributor',
+    });
+    await bench.close(taker);
+    await bench.join({ identityBackup, ledger: taker.ledger });
+    expect(identityBackup.reads).toBe(1);
   });
 });

@@ -17,11 +17,13 @@ describe('a round', () => {
     const taker = await bench.join();
     expect(server.joins).toEqual([
       {
-        protocolVersion: 1,
+        protocolVersion: 2,
         runId: 'run-1',
         planHash: server.run.run.planHash,
         basisHash: server.run.run.plan.basisHash,
         backend: 'cpu',
+        availability: 'available',
+        chargedRounds: [],
       },
     ]);
     server.startRound(1);
@@ -55,6 +57,7 @@ describe('a round', () => {
       testAccuracy: 0.5,
       testLoss: 0.7,
       spentEpsilon: 1,
+      localMetrics: null,
       uplinkBytes: 96,
       durationMs: 10,
     };

@@ -1,31 +1,38 @@
 import { proxy } from 'comlink';
 import type { PrivacyPlan } from '@chorale/privacy';
-import { roundEpsilonUp, roundEvent } from '@chorale/privacy';
-import type { ErrorCode, PublicRun, RoundStartMessage, RunState } from '@chorale/protocol';
-import { ENDED_STATUSES, PROTOCOL_VERSION, encodedBytes, wireError } from '@chorale/protocol';
-import type { Ledger, LedgerEntry } from './ledger.ts';
+import { roundEvent } from '@chorale/privacy';
+import type { Availability, JoinedMessage, PublicRun, RoundStartMessage, RunState } from '@chorale/protocol';
+import { ChoraleError, ENDED_STATUSES, PROTOCOL_VERSION, encodedBytes, wireError } from '@chorale/protocol';
+import { ContributionList } from './contributionList.ts';
+import type { IdentityBackup } from './identityBackup.ts';
+import type { Identity, Ledger, LedgerEntry } from './ledger.ts';
 import { RunConnection, fetchRun } from './runConnection.ts';
-import { allowsOneMore, spentEpsilon } from './spending.ts';
-import type { Contribution, StopReason } from './state.ts';
+import { Spending } from './spending.ts';
+import type { Limits, Participation, StopReason } from './state.ts';
 import type { StateStore } from './stateStore.ts';
 import { clientError } from './stateStore.ts';
+import { Silence, answerInTime, stuckMessage } from './timeLimits.ts';
+import { UpdateDelivery, sleep } from './updateDelivery.ts';
 import type { TrainerRemote } from './workerLink.ts';
 import { abortError } from './workerLink.ts';
 
 const RETRY_DELAY_MS = 2_000;
 
-/** The update itself is good, but its round does not wait for it (now). */
-const LATE_CODES: readonly ErrorCode[] = ['UPDATE_WRONG_ROUND', 'UPDATE_NOT_IN_COHORT', 'RUN_ENDED'];
+/** A device that makes no step for so long is stuck. */
+export const DEFAULT_STEP_TIMEOUT_MS = 10 * 60_000;
 
 export type RoundLoopOptions = {
   serverUrl: string;
   run: PublicRun['run'];
   plan: PrivacyPlan;
-  /** No round is computed that would bring the spent epsilon over this; Infinity for privacy.unit none. */
-  epsilonLimit: number;
+  /** Hers, under which the plan is no problem; no round is computed beyond them, whatever the server asks for. */
+  limits: Limits;
   ledger: Ledger;
+  /** null where there is none. */
+  identityBackup: IdentityBackup | null;
   trainer: TrainerRemote;
   store: StateStore;
+  stepTimeoutMs: number;
   /** Called once, when taking part is over, whatever the reason. */
   onEnded(): void;
 };
@@ -33,29 +40,32 @@ export type RoundLoopOptions = {
 /**
  * Takes part in a run until it ends: joins, computes an update for each round it is chosen for, and delivers it.
  * An update is written to the ledger before it leaves, and the same bytes are sent again until the server has
- * answered; a round in the ledger is never computed a second time.
+ * answered; a round in the ledger is never computed a second time. When a limit of her own is reached it reads on.
  */
 export class RoundLoop {
   readonly #options: RoundLoopOptions;
   readonly #connection: RunConnection;
-  readonly #entries = new Map<number, LedgerEntry>();
+  readonly #spending: Spending;
+  readonly #contributions: ContributionList;
+  readonly #delivery: UpdateDelivery;
   /** Round being computed or delivered. */
   #busyRound: number | null = null;
-  /** Rounds whose update is on its way. */
-  readonly #delivering = new Set<number>();
   /** The busy round was told to stop; it is over as soon as its present step is. */
   #givenUp = false;
   /** A round that started while the one before was still being settled, or before joining was through. */
   #nextStart: { message: RoundStartMessage; adapter: Uint8Array } | null = null;
-  /** On the present connection, with every round counted that the server has and this ledger has not. */
+  /** On the present connection, with every round counted that the server charges and this ledger did not. */
   #joined = false;
   #paused = false;
+  /** Which limit of her own was reached; only a new page can change that. */
+  #reading: (Participation & { status: 'reading' }) | null = null;
   /** `stop` was called; only the server's answer to it is awaited. */
   #leaving = false;
   #ended = false;
 
   constructor(options: RoundLoopOptions) {
     this.#options = options;
+    const { run, plan, ledger, trainer, store, stepTimeoutMs } = options;
     this.#connection = new RunConnection(options.serverUrl, {
       onConnected: () => void this.#enter(),
       onDisconnected: () => this.#onDisconnected(),
@@ -67,27 +77,44 @@ export class RoundLoop {
         if (round === this.#nextStart?.message.round) this.#nextStart = null;
       },
       onRecord: (record) => {
-        const others = options.store.state.rounds.filter(({ round }) => round !== record.round);
-        options.store.set({ rounds: [...others, record].toSorted((a, b) => a.round - b.round) });
+        const others = store.state.rounds.filter(({ round }) => round !== record.round);
+        store.set({ rounds: [...others, record].toSorted((a, b) => a.round - b.round) });
       },
       onRunState: (state) => this.#onRunState(state),
       onInvalid: (error) => console.error('The server sent a message that does not fit the protocol.', error),
     });
+    this.#spending = new Spending({
+      ledger,
+      plan,
+      askEpsilon: (event, delta) => answerInTime(trainer.epsilonOf(event, delta), stepTimeoutMs),
+    });
+    this.#contributions = new ContributionList(store, this.#spending, encodedBytes(run.plan.parameterCount));
+    this.#delivery = new UpdateDelivery({
+      runId: run.runId,
+      connection: this.#connection,
+      spending: this.#spending,
+      ended: () => this.#ended,
+      onSending: ({ round }, payload) => {
+        this.#contributions.show(round, 'sending');
+        if (this.#paused) return;
+        store.setParticipation({ status: 'sending', round, payloadBytes: payload.byteLength });
+      },
+      onSettled: (entry) => this.#contributions.showEntry(entry),
+    });
   }
 
-  /** @throws {ChoraleError} LEDGER_UNAVAILABLE */
+  /** @throws {ChoraleError} LEDGER_UNAVAILABLE, DEVICE_ERROR */
   async start(): Promise<void> {
-    for (const entry of await this.#options.ledger.entries()) {
-      this.#entries.set(entry.round, entry);
-      this.#showContribution(entry.round, entry.outcome === 'pending' ? 'sending' : entry.outcome);
-    }
-    this.#showSpent();
+    await this.#spending.load();
+    // Before the list, whose prices take long
+    await this.#contributions.showSpent();
+    for (const entry of this.#spending.entries) this.#contributions.showEntry(entry);
     this.#connection.open();
   }
 
   /** Stops computing at once; a computed update is still delivered. Stays connected. */
   pause(): void {
-    if (this.#ended || this.#paused) return;
+    if (this.#ended || this.#paused || this.#reading) return;
     this.#paused = true;
     this.#giveUpRound();
     this.#options.store.setParticipation({ status: 'paused', reason: 'you paused' });
@@ -119,37 +146,29 @@ export class RoundLoop {
   /* ---------------------------------------------- connection ---------------------------------------------- */
 
   async #enter(): Promise<void> {
-    const { run, ledger, store } = this.#options;
+    const { run, ledger, identityBackup } = this.#options;
     try {
-      const identity = await ledger.identity();
-      const { plan, planHash, runId } = run;
-      if (identity && identity.planHash !== planHash) {
-        this.#end(
-          'refused',
-          'This run is not the one you agreed to before: its plan has changed. Nothing was sent.',
-        );
+      const identity = await this.#knownIdentity();
+      if (identity && identity.planHash !== run.planHash) {
+        this.#refuse('its plan has changed');
         return;
       }
-      const backend = store.state.device.status === 'ready' ? store.state.device.value.backend : 'cpu';
-      const joined = await this.#connection.join({
-        protocolVersion: PROTOCOL_VERSION,
-        runId,
-        planHash,
-        basisHash: plan.basisHash,
-        backend,
-        ...(identity ? { identity: { contributorId: identity.contributorId, token: identity.token } } : {}),
-      });
-      await ledger.saveIdentity({ contributorId: joined.contributorId, token: joined.token, planHash });
-      await this.#countForgottenRounds(joined.contributedRounds);
+      await this.#checkLimits();
+      const joined = await this.#join(identity);
+      const { contributorId, token } = joined;
+      await ledger.saveIdentity({ contributorId, token, planHash: run.planHash });
+      void identityBackup?.save(run.runId, { contributorId, token });
+      await this.#restore(joined.chargedRounds);
       this.#joined = true;
       this.#onRunState(joined.state);
       void this.#refreshRecords();
-      if (this.#paused) this.#tellAvailability();
+      if (this.#availability !== 'available') this.#tellAvailability();
       // It was closed meanwhile: what nobody waits for need not be released
       if (this.#busyRound !== null && joined.state.round > this.#busyRound) this.#giveUpRound();
       this.#orFail(this.#startWaiting());
-      for (const entry of this.#entries.values()) {
-        if (entry.outcome === 'pending' && entry.round !== this.#busyRound) await this.#deliver(entry);
+      for (const entry of this.#spending.entries) {
+        if (entry.outcome === 'pending' && entry.round !== this.#busyRound)
+          await this.#delivery.deliver(entry);
       }
       if (this.#busyRound === null) this.#showIdle();
     } catch (error) {
@@ -157,31 +176,62 @@ export class RoundLoop {
     }
   }
 
-  /** Rounds the server has an update of and this ledger does not: they were released, so they count. */
-  async #countForgottenRounds(contributedRounds: readonly number[]): Promise<void> {
-    const { ledger, plan } = this.#options;
-    for (const round of contributedRounds) {
-      if (this.#entries.has(round)) continue;
-      const entry: LedgerEntry = { round, event: roundEvent(plan), payload: null, outcome: 'accepted' };
-      await ledger.write(entry);
-      this.#entries.set(round, entry);
-      this.#showContribution(round, 'accepted');
+  /** From the ledger; when its storage was lost, from the backup, and the server's copy brings the rest back. */
+  async #knownIdentity(): Promise<Identity | null> {
+    const { run, ledger, identityBackup } = this.#options;
+    const identity = await ledger.identity();
+    if (identity) return identity;
+    const kept = await identityBackup?.read(run.runId);
+    return kept ? { ...kept, planHash: run.planHash } : null;
+  }
+
+  async #join(identity: Identity | null): Promise<JoinedMessage> {
+    const { run, store } = this.#options;
+    const { plan, planHash, runId } = run;
+    const { device } = store.state;
+    return await this.#connection.join({
+      protocolVersion: PROTOCOL_VERSION,
+      runId,
+      planHash,
+      basisHash: plan.basisHash,
+      backend: device.status === 'ready' ? device.value.backend : 'cpu',
+      availability: this.#availability,
+      chargedRounds: this.#spending.chargedRounds,
+      ...(identity ? { identity: { contributorId: identity.contributorId, token: identity.token } } : {}),
+    });
+  }
+
+  /** Counts what the server's copy of the ledger charges and this one does not; the larger of both holds. */
+  async #restore(chargedRounds: readonly number[]): Promise<void> {
+    const beyond = chargedRounds.find((round) => round > this.#roundCount);
+    if (beyond !== undefined) {
+      throw new ChoraleError(
+        'MESSAGE_INVALID',
+        `The server charges round ${beyond} of a run of ${this.#roundCount} rounds. Nothing was sent.`,
+      );
     }
-    this.#showSpent();
+    // What is being computed now is charged when it is released
+    const missing = await this.#spending.restore(chargedRounds.filter((round) => round !== this.#busyRound));
+    if (missing.length === 0) return;
+    for (const round of missing) this.#contributions.show(round, 'restored');
+    await this.#contributions.showSpent();
+    await this.#checkLimits();
   }
 
   /** Records that were made while this contributor was away. */
   async #refreshRecords(): Promise<void> {
     const { serverUrl, run, store } = this.#options;
     const fresh = await fetchRun(serverUrl, run.runId).catch(() => null);
-    if (fresh && fresh.rounds.length >= store.state.rounds.length) store.set({ rounds: fresh.rounds });
+    if (!fresh || this.#ended) return;
+    if (fresh.run.planHash !== run.planHash) this.#refuse('its plan has changed');
+    else if (fresh.rounds.length >= store.state.rounds.length) store.set({ rounds: fresh.rounds });
   }
 
   async #onJoinError(error: unknown): Promise<void> {
     const { code, message, retryable } = wireError(error);
     if (this.#ended) return;
     if (code === 'RUN_ENDED') this.#end('run-completed', 'This run is over.');
-    else if (code === 'LEDGER_UNAVAILABLE') this.#end('device-error', message);
+    else if (code === 'LEDGER_UNAVAILABLE' || code === 'DEVICE_ERROR') this.#end('device-error', message);
     else if (!retryable) this.#end('refused', clientError(error).message);
     else {
       await sleep(RETRY_DELAY_MS);
@@ -196,14 +246,23 @@ export class RoundLoop {
     this.#showDisconnected();
   }
 
+  get #availability(): Availability {
+    if (this.#reading) return 'limit-reached';
+    return this.#paused ? 'paused' : 'available';
+  }
+
   #tellAvailability(): void {
     if (!this.#joined || !this.#connection.connected) return;
     // A lost answer is no harm: it is told again at the next connection
-    void this.#connection.setAvailable(this.#options.run.runId, !this.#paused).catch(() => undefined);
+    void this.#connection.setAvailability(this.#options.run.runId, this.#availability).catch(() => undefined);
   }
 
   #onRunState(state: RunState): void {
     if (this.#ended) return;
+    if (state.runId !== this.#options.run.runId || state.roundCount !== this.#roundCount) {
+      this.#refuse(`the server says it has ${state.roundCount} rounds, the plan has ${this.#roundCount}`);
+      return;
+    }
     this.#options.store.set({ runState: state });
     if (ENDED_STATUSES.includes(state.status)) {
       this.#giveUpRound();
@@ -219,36 +278,35 @@ export class RoundLoop {
 
   /* ---------------------------------------------- rounds ---------------------------------------------- */
 
+  get #roundCount(): number {
+    return this.#options.run.plan.config.rounds.count;
+  }
+
   async #onRoundStart(message: RoundStartMessage, adapter: Uint8Array): Promise<void> {
-    const { round } = message;
-    if (this.#ended || this.#paused || this.#leaving) return;
+    const { round, runId } = message;
+    if (this.#ended || this.#leaving) return;
+    if (runId !== this.#options.run.runId || round > this.#roundCount) {
+      this.#refuse(`the server asked for round ${round}, the plan has ${this.#roundCount}`);
+      return;
+    }
+    if (this.#paused) return;
     // A round that was given up by a pause and is offered again at once is computed anew after its present step
     if (this.#busyRound === round && !this.#givenUp) return;
     if (this.#busyRound !== null || !this.#joined) {
       this.#nextStart = { message, adapter };
       return;
     }
-    const known = this.#entries.get(round);
+    const known = this.#spending.entry(round);
     if (known) {
       // The same bytes, also for another attempt at the round: it trains the same adapter version
-      await this.#deliver(known);
+      await this.#delivery.deliver(known);
       if (this.#busyRound === null) this.#showIdle();
-      return;
-    }
-    const { plan, epsilonLimit } = this.#options;
-    if (!allowsOneMore(this.#entries.values(), plan, epsilonLimit)) {
-      await this.#connection.leave(this.#options.run.runId).catch(() => undefined);
-      this.#end(
-        'budget-spent',
-        'One more round would cross the privacy limit you agreed to, so this device takes no further part.',
-      );
       return;
     }
     this.#busyRound = round;
     this.#givenUp = false;
     try {
-      const entry = await this.#compute(round, adapter);
-      await this.#deliver(entry);
+      await this.#takePart(round, adapter);
     } catch (error) {
       this.#onRoundError(round, error);
     } finally {
@@ -258,10 +316,28 @@ export class RoundLoop {
     await this.#startWaiting();
   }
 
+  async #takePart(round: number, adapter: Uint8Array): Promise<void> {
+    // Before each round, whatever was found after the last one
+    await this.#checkLimits();
+    if (this.#reading || this.#givenUp || this.#ended) return;
+    const entry = await this.#compute(round, adapter);
+    await this.#delivery.deliver(entry);
+    await this.#checkLimits();
+  }
+
   async #startWaiting(): Promise<void> {
     const next = this.#nextStart;
     this.#nextStart = null;
     if (next) await this.#onRoundStart(next.message, next.adapter);
+  }
+
+  /** Whether one more round is within her own limits; if not, from now on she reads. */
+  async #checkLimits(): Promise<void> {
+    if (this.#reading) return;
+    const reached = await this.#spending.limitReached(this.#options.limits, this.#roundCount);
+    if (!reached) return;
+    this.#reading = { status: 'reading', ...reached };
+    this.#tellAvailability();
   }
 
   #orFail(work: Promise<void>): void {
@@ -269,75 +345,51 @@ export class RoundLoop {
   }
 
   async #compute(round: number, adapter: Uint8Array): Promise<LedgerEntry> {
-    const { trainer, run, plan, ledger, store } = this.#options;
-    const { localSteps } = plan;
-    const showStep = (step: number) => {
-      if (!this.#paused && !this.#ended)
-        store.setParticipation({ status: 'training', round, step, localSteps });
-    };
-    showStep(0);
-    this.#showContribution(round, 'computing');
-    const payload = await trainer.trainRound({ adapter, round, planHash: run.planHash }, proxy(showStep));
+    const { run, plan } = this.#options;
+    this.#contributions.show(round, 'computing');
+    const payload = await this.#train({ adapter, round, planHash: run.planHash });
     // The last step ended as she left: what is not released costs nothing
     if (this.#leaving || this.#ended) throw abortError();
     const entry: LedgerEntry = { round, event: roundEvent(plan), payload, outcome: 'pending' };
-    await ledger.write(entry); // before anything leaves
-    this.#entries.set(round, entry);
-    this.#showSpent();
+    await this.#spending.charge(entry); // before anything leaves
+    await this.#contributions.showSpent();
     return entry;
+  }
+
+  async #train(task: { adapter: Uint8Array; round: number; planHash: string }): Promise<Uint8Array> {
+    const { trainer, plan, store, stepTimeoutMs } = this.#options;
+    const { localSteps } = plan;
+    const silence = new Silence(stepTimeoutMs, stuckMessage(stepTimeoutMs));
+    const showStep = (step: number) => {
+      silence.heard();
+      if (!this.#paused && !this.#ended)
+        store.setParticipation({ status: 'training', round: task.round, step, localSteps });
+    };
+    showStep(0);
+    try {
+      return await Promise.race([trainer.trainRound(task, proxy(showStep)), silence.tooLong]);
+    } finally {
+      silence.end();
+    }
   }
 
   #onRoundError(round: number, error: unknown): void {
     // Once it is in the ledger it counts, whatever failed afterwards
-    if (!this.#entries.has(round)) this.#showContribution(round, 'abandoned');
+    if (!this.#spending.entry(round)) this.#contributions.show(round, 'abandoned');
     // Given up on purpose: paused, stopped, or the round closed first
     if (error instanceof Error && error.name === 'AbortError') return;
-    this.#end('device-error', clientError(error).message);
+    const { code, message } = clientError(error);
+    // Of the messages that carry parameters, the adapter is the one that comes in
+    if (code.startsWith('UPDATE_'))
+      this.#refuse(`the adapter the server sent is not of its plan (${message})`);
+    else this.#end('device-error', message);
   }
 
-  /** Sends an update until the server has answered; while the connection is down, `#enter` takes it up again. */
-  async #deliver(entry: LedgerEntry): Promise<void> {
-    const { payload, round } = entry;
-    if (!payload || this.#delivering.has(round)) return;
-    this.#delivering.add(round);
-    try {
-      await this.#sendUntilAnswered(entry, payload);
-    } finally {
-      this.#delivering.delete(round);
-    }
-  }
-
-  async #sendUntilAnswered(entry: LedgerEntry, payload: Uint8Array): Promise<void> {
-    const { store, run } = this.#options;
-    while (!this.#ended) {
-      this.#showContribution(entry.round, 'sending');
-      if (!this.#paused) {
-        store.setParticipation({ status: 'sending', round: entry.round, payloadBytes: payload.byteLength });
-      }
-      const outcome = await this.#connection.sendUpdate(run.runId, entry.round, payload).then(
-        () => 'accepted' as const,
-        (error: unknown) => {
-          const { code, retryable } = wireError(error);
-          if (retryable) return null;
-          return LATE_CODES.includes(code) ? 'late' : 'refused';
-        },
-      );
-      if (outcome) {
-        await this.#settle(entry, outcome);
-        return;
-      }
-      if (!this.#connection.connected) return;
-      await sleep(RETRY_DELAY_MS);
-    }
-  }
-
-  async #settle(entry: LedgerEntry, outcome: 'accepted' | 'late' | 'refused'): Promise<void> {
-    // A late update stays: when its round was given up, the next attempt can still take it
-    const payload = outcome === 'late' ? entry.payload : null;
-    const settled: LedgerEntry = { ...entry, payload, outcome };
-    this.#entries.set(entry.round, settled);
-    this.#showContribution(entry.round, outcome);
-    await this.#options.ledger.write(settled);
+  #refuse(because: string): void {
+    this.#end(
+      'refused',
+      `This run is not the one you agreed to: ${because}. Nothing more is sent. Tell the person who runs it.`,
+    );
   }
 
   #end(because: StopReason, message: string): void {
@@ -346,7 +398,8 @@ export class RoundLoop {
     this.#connection.close();
     // A trainer that is ended answers no more
     const round = this.#busyRound;
-    if (round !== null && !this.#entries.has(round)) this.#showContribution(round, 'abandoned');
+    const computing = round !== null && !this.#spending.entry(round);
+    if (computing && this.#contributions.has(round)) this.#contributions.show(round, 'abandoned');
     this.#options.store.setParticipation({ status: 'stopped', because, message });
     this.#options.onEnded();
   }
@@ -355,8 +408,10 @@ export class RoundLoop {
 
   #showIdle(): void {
     if (this.#ended || this.#paused || !this.#joined || !this.#connection.connected) return;
+    // Still being sent; whoever goes away when nothing more is to be done must not go yet
+    if (this.#spending.awaitsAnswer) return;
     const reason = this.#options.store.state.runState?.reason ?? 'for the next round';
-    this.#options.store.setParticipation({ status: 'waiting', reason });
+    this.#options.store.setParticipation(this.#reading ?? { status: 'waiting', reason });
   }
 
   #showDisconnected(): void {
@@ -367,26 +422,4 @@ export class RoundLoop {
     const reason = 'the server cannot be reached; trying again by itself';
     this.#options.store.setParticipation({ status: 'disconnected', reason });
   }
-
-  #showContribution(round: number, outcome: Contribution['outcome']): void {
-    const { store, plan, run } = this.#options;
-    const upToRound = [...this.#entries.values()].filter((entry) => entry.round <= round);
-    // A round under way will cost; what one given up half way computed never left and costs nothing
-    const spent = spentEpsilon(upToRound, plan, outcome === 'computing' ? 1 : 0);
-    store.setContribution(round, {
-      outcome,
-      spentEpsilon: plan.unit === 'none' ? null : roundEpsilonUp(spent),
-      payloadBytes: encodedBytes(run.plan.parameterCount),
-    });
-  }
-
-  #showSpent(): void {
-    const { store, plan } = this.#options;
-    const spent = spentEpsilon(this.#entries.values(), plan);
-    store.set({ spentEpsilon: plan.unit === 'none' ? null : roundEpsilonUp(spent) });
-  }
-}
-
-function sleep(durationMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, durationMs));
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'socket.io-client';
 import { io } from 'socket.io-client';
 import type {
+  Availability,
   ContributorToServer,
   JoinMessage,
   JoinedMessage,
@@ -139,8 +140,8 @@ export class RunConnection {
   }
 
   /** @throws {ChoraleError} what the server answered, or TIMEOUT */
-  async setAvailable(runId: string, available: boolean): Promise<void> {
-    parseResult(z.null(), await this.#ask('availability', { runId, available }), 'availability');
+  async setAvailability(runId: string, availability: Availability): Promise<void> {
+    parseResult(z.null(), await this.#ask('availability', { runId, availability }), 'availability');
   }
 
   /** @throws {ChoraleError} what the server answered, or TIMEOUT */

@@ -111,8 +111,9 @@ export type Participation =
 /** One round this tab computed an update for. */
 export type Contribution = {
   round: number;
-  outcome: 'computing' | 'sending' | 'accepted' | 'late' | 'refused' | 'abandoned';
-  /** Own epsilon after this round, rounded up; null when privacy.unit is none. */
+  /** `restored`: this browser had lost it; the server's copy of the ledger says that it was, or may have been, released. */
+  outcome: 'computing' | 'sending' | 'accepted' | 'late' | 'refused' | 'abandoned' | 'restored';
+  /** Own epsilon after this round, rounded up; null when privacy.unit is none, and for a moment until it is computed. */
   spentEpsilon: number | null;
   payloadBytes: number;
 };
@@ -131,6 +132,8 @@ export type ContributorState = {
   spentEpsilon: number | null;
   /** Epsilon after all rounds of the plan, rounded up; null when privacy.unit is none. */
   plannedEpsilon: number | null;
+  /** What this browser has spent in other runs, all together, rounded up; null when there are none. */
+  otherRunsEpsilon: number | null;
   /** Her own limits: at first just what the whole plan asks for. null until the run is loaded. */
   limits: LimitsView | null;
 };

@@ -10,7 +10,9 @@ const INITIAL: ContributorState = {
   participation: { status: 'not-joined' },
   contributions: [],
   spentEpsilon: null,
-  agreedEpsilon: null,
+  plannedEpsilon: null,
+  otherRunsEpsilon: null,
+  limits: null,
 };
 
 /** The one place a contributor's state changes: every change is a new object, and listeners are told. */

@@ -1,5 +1,5 @@
-import type { NoiseSource, RandomSource } from '@chorale/privacy';
-import { webCryptoNoise, webCryptoRandom } from '@chorale/privacy';
+import type { DpEvent, PrivacyPlan } from '@chorale/privacy';
+import { noiseSource, webCryptoRandom } from '@chorale/privacy';
 import type { BackendName, RunPlan } from '@chorale/protocol';
 import { ChoraleError, decodeAdapter, encodeUpdate } from '@chorale/protocol';
 import type { Compute, Example, LabelledRow, ModelFiles, Table, WasmUrls } from '@chorale/trainer';
@@ -16,14 +16,12 @@ import {
   selectRows,
   suggestColumns,
 } from '@chorale/trainer';
+import { openAccounting } from './accounting.ts';
 import { downloadModel } from './modelDownload.ts';
 import { abortError } from './workerLink.ts';
 import type { DeviceReport, RowsReport, TablePreview } from './state.ts';
 
 export type Progress = (what: string, fraction: number | null) => void;
-
-/** Randomness of the mechanism; only tests pass their own. */
-export type Randomness = { random: RandomSource; noise: NoiseSource };
 
 /**
  * Everything that touches private rows, inside a worker. Rows come in, tokens and gradients stay here, and what goes
@@ -31,7 +29,7 @@ export type Randomness = { random: RandomSource; noise: NoiseSource };
  */
 export class TrainerHost {
   readonly #wasmUrls: WasmUrls | null;
-  readonly #randomness: Randomness;
+  readonly #accounting = openAccounting();
   #plan: RunPlan | null = null;
   #serverUrl = '';
   #backend: BackendName | null = null;
@@ -43,18 +41,24 @@ export class TrainerHost {
   #examples: Example[] = [];
   #cancelled = false;
 
-  constructor(
-    wasmUrls: WasmUrls | null,
-    randomness: Randomness = { random: webCryptoRandom, noise: webCryptoNoise() },
-  ) {
+  constructor(wasmUrls: WasmUrls | null) {
     this.#wasmUrls = wasmUrls;
-    this.#randomness = randomness;
   }
 
   /** Sets the run this worker works for; first thing to call. */
   setRun(serverUrl: string, plan: RunPlan): void {
     this.#serverUrl = serverUrl;
     this.#plan = plan;
+  }
+
+  /** See `Accounting`; here because it is no work for the page's own thread. */
+  epsilonOf(event: DpEvent, delta: number): number {
+    return this.#accounting.epsilonOf(event, delta);
+  }
+
+  /** See `Accounting`. */
+  roundsWithin(plan: PrivacyPlan, epsilonLimit: number, maxRounds: number): number {
+    return this.#accounting.roundsWithin(plan, epsilonLimit, maxRounds);
   }
 
   /** @throws {DeviceError} DEVICE_UNSUPPORTED */
@@ -134,12 +138,14 @@ export class TrainerHost {
     const classifier = await this.#openClassifier(() => undefined);
     const binding = { planHash, basisHash: plan.basisHash, parameterCount: plan.parameterCount };
     const { parameters } = decodeAdapter(adapter, binding);
+    const privacyPlan = privacyPlanOf(plan);
     const update = await computeClientUpdate(parameters, {
       compute: this.#interruptible(this.#compute!),
       classifier,
       examples: this.#examples,
-      plan: privacyPlanOf(plan),
-      ...this.#randomness,
+      plan: privacyPlan,
+      random: webCryptoRandom,
+      noise: noiseSource(privacyPlan.noise),
       onStep,
     });
     await this.#abortIfCancelled();

@@ -56,6 +56,16 @@ describe('recruiting', () => {
     expect(run.status).toBe('training');
   });
 
+  it('does not choose somebody who joins only to read', () => {
+    const run = new EngineDriver();
+    run.join('a', 'b');
+    expect(run.send({ type: 'join', contributorId: 'c', available: false })).toEqual([]);
+    expect(run.view).toMatchObject({ status: 'recruiting', available: 2 });
+    run.join('d');
+    expect(run.view).toMatchObject({ status: 'training', cohort: 3 });
+    expect(cohortView(run.state, run.nowMs).map(({ contributorId }) => contributorId)).not.toContain('c');
+  });
+
   it('starts with minimumUpdates after deadlineSeconds, not before', () => {
     const run = new EngineDriver();
     run.join('a', 'b');
@@ -289,6 +299,17 @@ describe('an open round', () => {
     expect(run.status).toBe('training');
     expect(cohortView(run.state, run.nowMs)).toContainEqual({ contributorId: 'c', state: 'training' });
     expect(run.wait(1)).toEqual([{ type: 'aggregate' }]);
+  });
+
+  it('offers nothing to a member who comes back only to read, and waits for her no longer than the grace', () => {
+    const run = training();
+    run.deliver('a', 'b');
+    run.send({ type: 'disconnect', contributorId: 'c' });
+    expect(run.send({ type: 'join', contributorId: 'c', available: false })).toEqual([]);
+    run.wait(RULES.reconnectGraceMs - 1);
+    expect(run.status).toBe('training');
+    run.wait(1);
+    expect(run.status).toBe('aggregating');
   });
 
   it('waits for a member who resumes within the grace', () => {

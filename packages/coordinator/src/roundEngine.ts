@@ -46,7 +46,7 @@ export function owedEffects(state: EngineState): RoundEffect[] {
 function apply(state: EngineState, event: RoundEvent, context: StepContext): Transition {
   switch (event.type) {
     case 'join':
-      return join(state, event.contributorId);
+      return join(state, event.contributorId, event.available ?? true, context);
     case 'availability':
       return setAvailability(state, event.contributorId, event.available, context);
     case 'disconnect':
@@ -74,8 +74,20 @@ function apply(state: EngineState, event: RoundEvent, context: StepContext): Tra
 
 /* ------------------------------------------------ contributors ------------------------------------------------ */
 
-function join(state: EngineState, contributorId: string): Transition {
-  const present = withPresence(state, contributorId, { online: true, available: true });
+function join(
+  state: EngineState,
+  contributorId: string,
+  available: boolean,
+  { rules, nowMs }: StepContext,
+): Transition {
+  const present = withPresence(
+    state,
+    contributorId,
+    available
+      ? { online: true, available }
+      : { online: true, available, goneAtMs: nowMs + rules.reconnectGraceMs },
+  );
+  if (!available) return { state: present, effects: [] };
   const open = openRound(state.durable.phase);
   const member = open && findMember(open, contributorId);
   if (!open || !member || member.state === 'received') return { state: present, effects: [] };

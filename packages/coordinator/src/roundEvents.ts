@@ -1,7 +1,7 @@
 /** Everything that can happen to a run. */
 export type RoundEvent =
-  /** A contributor joined, or came back on a new connection. */
-  | { type: 'join'; contributorId: string }
+  /** A contributor joined, or came back on a new connection; `available: false`: to read, or paused. */
+  | { type: 'join'; contributorId: string; available?: boolean }
   | { type: 'availability'; contributorId: string; available: boolean }
   | { type: 'disconnect'; contributorId: string }
   /** A contributor withdrew for good. */

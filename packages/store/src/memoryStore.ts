@@ -3,9 +3,11 @@ import { ChoraleError } from '@chorale/protocol';
 import type { EngineRow, Store, StoredAdapter, StoredContributor, StoredRun, StoredUpdate } from './store.ts';
 import { missing, present } from './storeErrors.ts';
 
+type ContributorRow = Omit<StoredContributor, 'rounds' | 'chargedRounds'> & { charges: Set<number> };
+
 type RunTables = {
   run: StoredRun;
-  contributors: Map<string, Omit<StoredContributor, 'rounds'>>;
+  contributors: Map<string, ContributorRow>;
   /** Round → contributor → update. */
   updates: Map<number, Map<string, StoredUpdate>>;
   adapters: Map<number, Float64Array>;
@@ -28,7 +30,7 @@ export function openMemoryStore(): Store {
     if (tables === undefined) throw missing(`run ${runId}`);
     return tables;
   }
-  function contributorOf(tables: RunTables, contributorId: string): Omit<StoredContributor, 'rounds'> {
+  function contributorOf(tables: RunTables, contributorId: string): ContributorRow {
     const contributor = tables.contributors.get(contributorId);
     if (contributor === undefined) throw missing(`contributor ${contributorId}`);
     return contributor;
@@ -36,19 +38,10 @@ export function openMemoryStore(): Store {
   function saveEngine(tables: RunTables, engine: EngineRow): void {
     tables.run = { ...tables.run, status: engine.status, engineState: engine.engineState };
   }
-  function roundsOf(tables: RunTables, contributorId: string): number[] {
-    return [...tables.updates]
-      .filter(([, ofRound]) => ofRound.has(contributorId))
-      .map(([round]) => round)
-      .toSorted((a, b) => a - b);
+  function withRounds(tables: RunTables, { charges, ...contributor }: ContributorRow): StoredContributor {
+    const updates = [...tables.updates.values()].filter((ofRound) => ofRound.has(contributor.contributorId));
+    return { ...contributor, rounds: updates.length, chargedRounds: charges.size };
   }
-  const withRounds = (
-    tables: RunTables,
-    contributor: Omit<StoredContributor, 'rounds'>,
-  ): StoredContributor => ({
-    ...contributor,
-    rounds: roundsOf(tables, contributor.contributorId).length,
-  });
 
   return {
     createRun(stored, initialParameters, firstRecord) {
@@ -78,7 +71,13 @@ export function openMemoryStore(): Store {
     addContributor(runId, { contributorId, tokenHash, backend }) {
       const { contributors } = tablesOf(runId);
       if (contributors.has(contributorId)) throw present(`contributor ${contributorId}`);
-      contributors.set(contributorId, { contributorId, tokenHash, backend, lastRefusal: null });
+      contributors.set(contributorId, {
+        contributorId,
+        tokenHash,
+        backend,
+        lastRefusal: null,
+        charges: new Set(),
+      });
     },
     getContributor(runId, contributorId) {
       open();
@@ -98,13 +97,24 @@ export function openMemoryStore(): Store {
       contributorOf(tablesOf(runId), contributorId).lastRefusal = code;
     },
 
+    chargeRounds(runId, contributorId, rounds) {
+      const { charges } = contributorOf(tablesOf(runId), contributorId);
+      for (const round of rounds) charges.add(round);
+    },
+    chargedRounds(runId, contributorId) {
+      open();
+      const charges = runs.get(runId)?.contributors.get(contributorId)?.charges ?? [];
+      return [...charges].toSorted((a, b) => a - b);
+    },
+
     acceptUpdate(runId, round, { contributorId, bytes, sha256 }, engine) {
       const tables = tablesOf(runId);
-      contributorOf(tables, contributorId);
+      const { charges } = contributorOf(tables, contributorId);
       const ofRound = tables.updates.get(round) ?? new Map<string, StoredUpdate>();
       if (ofRound.has(contributorId)) throw present(`update of ${contributorId} for round ${round}`);
       ofRound.set(contributorId, { contributorId, bytes: Uint8Array.from(bytes), sha256 });
       tables.updates.set(round, ofRound);
+      charges.add(round);
       saveEngine(tables, engine);
     },
     getUpdateHash(runId, round, contributorId) {
@@ -116,11 +126,6 @@ export function openMemoryStore(): Store {
       return [...(runs.get(runId)?.updates.get(round)?.values() ?? [])]
         .map((update) => ({ ...update, bytes: Uint8Array.from(update.bytes) }))
         .toSorted((a, b) => (a.contributorId < b.contributorId ? -1 : 1));
-    },
-    contributedRounds(runId, contributorId) {
-      open();
-      const tables = runs.get(runId);
-      return tables ? roundsOf(tables, contributorId) : [];
     },
 
     closeRound(runId, { adapterVersion, parameters }, record, engine) {

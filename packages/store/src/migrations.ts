@@ -61,4 +61,30 @@ export const MIGRATIONS: readonly string[] = [
     expires_at_ms INTEGER NOT NULL
   ) STRICT;
   `,
+  `
+  -- The server's copy of its contributors' ledgers: rounds that were, or may have been, released. Rows are only added.
+  CREATE TABLE charges (
+    run_id TEXT NOT NULL,
+    contributor_id TEXT NOT NULL,
+    round INTEGER NOT NULL,
+    PRIMARY KEY (run_id, contributor_id, round),
+    FOREIGN KEY (run_id, contributor_id) REFERENCES contributors (run_id, id)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO charges (run_id, contributor_id, round) SELECT run_id, contributor_id, round FROM updates;
+
+  -- What plans and records have said since, for runs from before: all of them clipped flat and asked tabs for no counts.
+  UPDATE records SET record = json_set(record, '$.localMetrics', json('null'));
+  UPDATE runs SET plan = json_set(plan, '$.config.training.clipping', 'flat');
+  UPDATE runs SET plan = json_set(plan, '$.config.privacy.noise', 'rounded-gaussian')
+    WHERE json_extract(plan, '$.config.privacy.unit') <> 'none';
+  -- Their plan hash names the plan as it was, so nobody could agree to them any more.
+  UPDATE runs SET
+    status = 'failed',
+    engine_state = json_set(engine_state, '$.phase', json_object(
+      'status', 'failed',
+      'round', 1 + json_extract(engine_state, '$.adapterVersion'),
+      'message', 'an older release of Chorale started this run, and this release cannot go on with it; start a new run'
+    ))
+    WHERE status NOT IN ('completed', 'stopped', 'failed');
+  `,
 ];

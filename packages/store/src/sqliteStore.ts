@@ -24,11 +24,13 @@ export function openSqliteStore(path: string): Store {
       'INSERT INTO contributors (run_id, id, token_hash, backend) VALUES (?, ?, ?, ?)',
     ),
     getContributor: database.prepare(
-      `SELECT *, (SELECT count(*) FROM updates u WHERE u.run_id = c.run_id AND u.contributor_id = c.id) AS rounds
+      `SELECT *, (SELECT count(*) FROM updates u WHERE u.run_id = c.run_id AND u.contributor_id = c.id) AS rounds,
+         (SELECT count(*) FROM charges h WHERE h.run_id = c.run_id AND h.contributor_id = c.id) AS charged_rounds
        FROM contributors c WHERE run_id = ? AND id = ?`,
     ),
     listContributors: database.prepare(
-      `SELECT *, (SELECT count(*) FROM updates u WHERE u.run_id = c.run_id AND u.contributor_id = c.id) AS rounds
+      `SELECT *, (SELECT count(*) FROM updates u WHERE u.run_id = c.run_id AND u.contributor_id = c.id) AS rounds,
+         (SELECT count(*) FROM charges h WHERE h.run_id = c.run_id AND h.contributor_id = c.id) AS charged_rounds
        FROM contributors c WHERE run_id = ? ORDER BY c.rowid`,
     ),
     setBackend: database.prepare('UPDATE contributors SET backend = ? WHERE run_id = ? AND id = ?'),
@@ -42,8 +44,11 @@ export function openSqliteStore(path: string): Store {
     listUpdates: database.prepare(
       'SELECT contributor_id, sha256, bytes FROM updates WHERE run_id = ? AND round = ? ORDER BY contributor_id',
     ),
-    contributedRounds: database.prepare(
-      'SELECT round FROM updates WHERE run_id = ? AND contributor_id = ? ORDER BY round',
+    insertCharge: database.prepare(
+      'INSERT INTO charges (run_id, contributor_id, round) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+    ),
+    chargedRounds: database.prepare(
+      'SELECT round FROM charges WHERE run_id = ? AND contributor_id = ? ORDER BY round',
     ),
     insertAdapter: database.prepare('INSERT INTO adapters (run_id, version, parameters) VALUES (?, ?, ?)'),
     getAdapter: database.prepare('SELECT version, parameters FROM adapters WHERE run_id = ? AND version = ?'),
@@ -126,6 +131,16 @@ export function openSqliteStore(path: string): Store {
       );
     },
 
+    chargeRounds(runId, contributorId, rounds) {
+      write('note charged rounds', () => {
+        for (const round of rounds) statements.insertCharge.run(runId, contributorId, round);
+      });
+    },
+    chargedRounds: (runId, contributorId) =>
+      guarded('list the charged rounds', () =>
+        statements.chargedRounds.all(runId, contributorId).map((row) => Number(row['round'])),
+      ),
+
     acceptUpdate(runId, round, update, engine) {
       write('store the update', () => {
         statements.insertUpdate.run(
@@ -136,6 +151,7 @@ export function openSqliteStore(path: string): Store {
           update.receivedAtMs,
           update.bytes,
         );
+        statements.insertCharge.run(runId, update.contributorId, round);
         saveEngine(runId, engine);
       });
     },
@@ -145,10 +161,6 @@ export function openSqliteStore(path: string): Store {
       ),
     listUpdates: (runId, round) =>
       guarded('read the updates', () => statements.listUpdates.all(runId, round).map(toUpdate)),
-    contributedRounds: (runId, contributorId) =>
-      guarded('list the rounds', () =>
-        statements.contributedRounds.all(runId, contributorId).map((row) => Number(row['round'])),
-      ),
 
     closeRound(runId, adapter, record, engine) {
       write('store the new adapter', () => {
@@ -226,6 +238,7 @@ function toContributor(row: Row): StoredContributor {
     backend: row['backend'] as BackendName,
     lastRefusal: row['last_refusal'] as ErrorCode | null,
     rounds: Number(row['rounds']),
+    chargedRounds: Number(row['charged_rounds']),
   };
 }
 

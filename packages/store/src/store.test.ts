@@ -44,6 +44,7 @@ function record(round: number): RoundRecord {
     testAccuracy: null,
     testLoss: null,
     spentEpsilon: 1.5,
+    localMetrics: null,
     uplinkBytes: 92,
     durationMs: 12.5,
   };
@@ -120,6 +121,7 @@ describe.each(drivers)('the %s store', (_name, openStore) => {
       backend: 'wasm',
       lastRefusal: null,
       rounds: 0,
+      chargedRounds: 0,
     });
     store.setBackend('run-1', 'alice000', 'cpu');
     store.setLastRefusal('run-1', 'alice000', 'UPDATE_SIZE');
@@ -149,9 +151,26 @@ describe.each(drivers)('the %s store', (_name, openStore) => {
       { contributorId: 'bob00000', sha256: 'bob00000-1,2', bytes: Uint8Array.of(1, 2) },
     ]);
     expect(store.listUpdates('run-1', 3)).toEqual([]);
-    expect(store.contributedRounds('run-1', 'alice000')).toEqual([1, 2]);
-    expect(store.getContributor('run-1', 'alice000')!.rounds).toBe(2);
+    expect(store.chargedRounds('run-1', 'alice000')).toEqual([1, 2]);
+    expect(store.getContributor('run-1', 'alice000')).toMatchObject({ rounds: 2, chargedRounds: 2 });
     expect(store.listContributors('run-1').map(({ rounds }) => rounds)).toEqual([2, 1]);
+  });
+
+  it('adds charges and never takes one back', () => {
+    store.acceptUpdate('run-1', 2, update('alice000', 3), engine(1));
+    store.chargeRounds('run-1', 'alice000', [10, 1, 2]);
+    store.chargeRounds('run-1', 'alice000', []);
+    store.chargeRounds('run-1', 'alice000', [1]);
+    store.acceptUpdate('run-1', 1, update('alice000', 4), engine(2)); // charged before it was accepted
+    expect(store.chargedRounds('run-1', 'alice000')).toEqual([1, 2, 10]);
+    expect(store.chargedRounds('run-1', 'bob00000')).toEqual([]);
+    expect(store.chargedRounds('run-9', 'alice000')).toEqual([]);
+    expect(store.listContributors('run-1')).toMatchObject([
+      { rounds: 2, chargedRounds: 3 },
+      { rounds: 0, chargedRounds: 0 },
+    ]);
+    expectStoreError(() => store.chargeRounds('run-1', 'carol000', [1]));
+    expectStoreError(() => store.chargeRounds('run-9', 'alice000', [1]));
   });
 
   it('changes nothing when an update is not new or from a stranger', () => {
@@ -160,6 +179,7 @@ describe.each(drivers)('the %s store', (_name, openStore) => {
     expectStoreError(() => store.acceptUpdate('run-1', 1, update('carol000', 2), engine(2)));
     expectStoreError(() => store.acceptUpdate('run-9', 1, update('bob00000', 2), engine(2)));
     expect(store.listUpdates('run-1', 1)).toHaveLength(1);
+    expect(store.chargedRounds('run-1', 'bob00000')).toEqual([1]);
     expect(store.getUpdateHash('run-1', 1, 'bob00000')).toBe('bob00000-1');
     expect(store.getRun('run-1')).toMatchObject(engine(1));
   });

@@ -22,6 +22,8 @@ export type StoredContributor = {
   lastRefusal: ErrorCode | null;
   /** Stored updates. */
   rounds: number;
+  /** Rounds her ledger charges, as far as it is known here; at least `rounds`. */
+  chargedRounds: number;
 };
 
 /** One update as it arrived: its encoded bytes. */
@@ -52,7 +54,12 @@ export interface Store {
   setBackend(runId: string, contributorId: string, backend: BackendName): void;
   setLastRefusal(runId: string, contributorId: string, code: ErrorCode): void;
 
-  /** Stores an accepted update together with the engine state that counts it. The key must be new. */
+  /** Adds rounds to the copy of a contributor's ledger; those that are in it stay. Nothing takes one out again. */
+  chargeRounds(runId: string, contributorId: string, rounds: readonly number[]): void;
+  /** Rounds of which this contributor released an update, or may have; ascending. */
+  chargedRounds(runId: string, contributorId: string): number[];
+
+  /** Stores an accepted update, its charge, and the engine state that counts it. The key must be new. */
   acceptUpdate(
     runId: string,
     round: number,
@@ -63,8 +70,6 @@ export interface Store {
   getUpdateHash(runId: string, round: number, contributorId: string): string | undefined;
   /** Updates of one round in the order of contributor ids. */
   listUpdates(runId: string, round: number): StoredUpdate[];
-  /** Rounds of which an update of this contributor is stored, ascending. */
-  contributedRounds(runId: string, contributorId: string): number[];
 
   /** Stores the next adapter version, the round's record and the engine state. Version and round must be new. */
   closeRound(runId: string, adapter: StoredAdapter, record: RoundRecord, engine: EngineRow): void;

@@ -169,7 +169,9 @@ function startNodeContributors(
       runId: null,
       backend: backend ?? 'wasm',
       columns: { text: null, label: null },
-      epsilonLimit: null,
+      // Each is another person, as far as the run is concerned
+      ledgerPath: `${dataPath}.ledger.sqlite`,
+      limits: {},
       onChange: () => undefined,
     }).then(
       ({ participation }) => {

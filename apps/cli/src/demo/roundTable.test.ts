@@ -11,6 +11,7 @@ const RECORD: RoundRecord = {
   testAccuracy: 0.87654,
   testLoss: 0.43219,
   spentEpsilon: 4.2,
+  localMetrics: null,
   uplinkBytes: 1234567,
   durationMs: 12_345,
 };

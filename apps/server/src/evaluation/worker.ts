@@ -1,15 +1,16 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createEvaluator } from '@chorale/trainer';
+import type { Answer } from '../askedThread.ts';
 import type { EvaluationJob } from '../serverParts.ts';
-import type { EvaluationAnswer } from './evaluatorThread.ts';
+import type { EvaluationResult } from './evaluatorThread.ts';
 
 /*
  * The thread that measures adapters: tfjs on wasm, so that the server goes on answering while it computes. It takes
- * one Float32Array a message and answers each with one EvaluationAnswer.
+ * one Float32Array a message and answers each with one answer.
  */
 const evaluator = createEvaluator({ ...(workerData as EvaluationJob), backend: 'wasm' });
 
-async function answerTo(parameters: Float32Array): Promise<EvaluationAnswer> {
+async function answerTo(parameters: Float32Array): Promise<Answer<EvaluationResult>> {
   try {
     return { ok: true, value: await (await evaluator).evaluate(parameters) };
   } catch (error) {

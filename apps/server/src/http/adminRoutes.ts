@@ -35,7 +35,7 @@ export function addAdminRoutes(app: FastifyInstance, registry: RunRegistry, acce
         reply.header('cache-control', 'no-store');
       });
 
-      admin.get('/', () => registry.list().map((host) => registry.detail(host)));
+      admin.get('/', () => Promise.all(registry.list().map((host) => registry.detail(host))));
 
       for (const action of ADMIN_ACTIONS) {
         admin.post<RunRequest>(`/:runId/${action}`, (request) => {

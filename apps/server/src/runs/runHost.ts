@@ -1,5 +1,12 @@
 import { randomInt } from 'node:crypto';
-import type { EngineState, RoundEffect, RoundEvent, RoundRules, RoundTiming } from '@chorale/coordinator';
+import type {
+  ArrivedUpdate,
+  EngineState,
+  RoundEffect,
+  RoundEvent,
+  RoundRules,
+  RoundTiming,
+} from '@chorale/coordinator';
 import {
   aggregateRound,
   assertNotEnded,
@@ -18,6 +25,7 @@ import {
 import type { MemberView } from '@chorale/coordinator';
 import type {
   AdminAction,
+  Availability,
   Binding,
   JoinedMessage,
   JoinMessage,
@@ -26,13 +34,18 @@ import type {
   RunState,
   UpdateReceipt,
 } from '@chorale/protocol';
-import { ChoraleError, decodeUpdate, encodeAdapter, encodedBytes, wireError } from '@chorale/protocol';
+import { ChoraleError, decodeUpdate, encodedBytes, wireError } from '@chorale/protocol';
 import type { EngineRow, Store, StoredRun } from '@chorale/store';
+import type { TestMetrics } from '../evaluation/testMetrics.ts';
+import { measureAdapter } from '../evaluation/testMetrics.ts';
 import { sha256Of } from '../fileStore.ts';
 import { identify } from '../identity.ts';
 import type { Log } from '../log.ts';
 import type { Evaluation } from '../serverParts.ts';
+import { GlobalAdapters } from './globalAdapters.ts';
+import { LedgerMirror } from './ledgerMirror.ts';
 import type { RunAudience } from './runAudience.ts';
+import type { RunEpsilons } from './runEpsilons.ts';
 
 export type RunHostOptions = {
   stored: StoredRun;
@@ -40,8 +53,7 @@ export type RunHostOptions = {
   audience: RunAudience;
   /** Null when the run has no test file. */
   evaluation: Evaluation | null;
-  /** Epsilon after so many rounds, rounded up; null when privacy.unit is none. */
-  spentEpsilon: (rounds: number) => number | null;
+  epsilons: RunEpsilons;
   timing: RoundTiming;
   log: Log;
   /** Milliseconds since 1970. */
@@ -57,9 +69,12 @@ const RETRY_MS = 1000;
 export class RunHost {
   readonly run: ResolvedRun;
   readonly createdAtMs: number;
+  readonly epsilons: RunEpsilons;
+  readonly ledgers: LedgerMirror;
   readonly #options: RunHostOptions;
   readonly #rules: RoundRules;
   readonly #binding: Binding;
+  readonly #adapters: GlobalAdapters;
   readonly #now: () => number;
   #state: EngineState;
   /** What the engine's last step took for now: every time after it is still to come, even if the clock passed it. */
@@ -69,10 +84,10 @@ export class RunHost {
   #timer: NodeJS.Timeout | undefined;
   readonly #retries = new Set<NodeJS.Timeout>();
   #closed = false;
-  /** Contributor → the connection that speaks for her. */
+  /** Contributor → the connection that speaks for her, and what she said last of being available. */
   readonly #connections = new Map<string, string>();
+  readonly #availabilities = new Map<string, Availability>();
   #evaluations = 0;
-  #encodedAdapter: { adapterVersion: number; bytes: Uint8Array } | undefined;
 
   constructor(options: RunHostOptions) {
     const { stored } = options;
@@ -80,9 +95,12 @@ export class RunHost {
     this.run = stored.run;
     this.createdAtMs = stored.createdAtMs;
     this.#now = options.now ?? Date.now;
-    const { plan, planHash } = stored.run;
+    const { plan, planHash, runId } = stored.run;
+    this.epsilons = options.epsilons;
+    this.ledgers = new LedgerMirror(options.store, { runId, roundCount: plan.config.rounds.count });
     this.#rules = roundRules(plan.config, options.timing);
     this.#binding = { planHash, basisHash: plan.basisHash, parameterCount: plan.parameterCount };
+    this.#adapters = new GlobalAdapters(options.store, runId, this.#binding);
     this.#steppedAtMs = this.#now();
     this.#state = restoreState(stored.engineState, this.#rules, this.#steppedAtMs);
   }
@@ -115,14 +133,17 @@ export class RunHost {
     return cohortView(this.#state, this.#now());
   }
 
-  presence(contributorId: string): { online: boolean; available: boolean } {
-    const presence = this.#state.presence.get(contributorId);
-    return { online: presence?.online === true, available: presence?.online === true && presence.available };
+  /** One who is not there has the availability she had last. */
+  presence(contributorId: string): { online: boolean; availability: Availability } {
+    return {
+      online: this.#state.presence.get(contributorId)?.online === true,
+      availability: this.#availabilities.get(contributorId) ?? 'available',
+    };
   }
 
   /* ------------------------------------------------ contributors ------------------------------------------------ */
 
-  /** @throws {ChoraleError} RUN_ENDED, PLAN_CHANGED, IDENTITY_INVALID */
+  /** @throws {ChoraleError} RUN_ENDED, PLAN_CHANGED, MESSAGE_INVALID, IDENTITY_INVALID */
   join(message: JoinMessage, connectionId: string): JoinedMessage {
     assertNotEnded(this.#state);
     const { runId } = this.run;
@@ -138,21 +159,23 @@ export class RunHost {
         `expected the matrices A of this run (${this.run.plan.basisHash}), this device derived others (${message.basisHash}); reload the page, or use another browser`,
       );
     }
+    const { availability } = message;
+    this.ledgers.check(message.chargedRounds);
     const { contributorId, token } = identify(this.#options.store, runId, message.identity, message.backend);
-    this.#dispatch({ type: 'join', contributorId });
+    const chargedRounds = this.ledgers.merge(contributorId, message.chargedRounds);
+    this.#dispatch({ type: 'join', contributorId, available: availability === 'available' });
+    this.#availabilities.set(contributorId, availability);
     const before = this.#connections.get(contributorId);
     this.#connections.set(contributorId, connectionId);
     if (before !== undefined && before !== connectionId) this.#options.audience.dropConnection(before);
-    return {
-      contributorId,
-      token,
-      state: this.view(),
-      contributedRounds: this.#options.store.contributedRounds(runId, contributorId),
-    };
+    return { contributorId, token, state: this.view(), chargedRounds };
   }
 
-  setAvailability(contributorId: string, available: boolean): void {
-    this.#dispatch({ type: 'availability', contributorId, available });
+  setAvailability(contributorId: string, availability: Availability): void {
+    this.#dispatch({ type: 'availability', contributorId, available: availability === 'available' });
+    if (this.#availabilities.get(contributorId) === availability) return;
+    this.#availabilities.set(contributorId, availability);
+    this.#options.audience.changed(this.run.runId);
   }
 
   leave(contributorId: string): void {
@@ -186,8 +209,7 @@ export class RunHost {
         );
       }
       const sha256 = sha256Of(payload);
-      const stored = store.getUpdateHash(runId, round, contributorId);
-      if (checkUpdate(this.#state, { round, contributorId, sha256 }, stored) === 'duplicate') {
+      if (this.#verdictOn({ round, contributorId, sha256 }) === 'duplicate') {
         return { round, duplicate: true };
       }
       const update = { contributorId, bytes: payload, sha256, receivedAtMs: this.#now() };
@@ -198,6 +220,18 @@ export class RunHost {
     } catch (error) {
       if (error instanceof ChoraleError && error.code.startsWith('UPDATE_'))
         this.#noteRefusal(contributorId, error);
+      throw error;
+    }
+  }
+
+  #verdictOn(update: ArrivedUpdate): ReturnType<typeof checkUpdate> {
+    const { round, contributorId } = update;
+    try {
+      const stored = this.#options.store.getUpdateHash(this.run.runId, round, contributorId);
+      return checkUpdate(this.#state, update, stored);
+    } catch (error) {
+      // It left her device: late, of another cohort or refused, it counts. An accepted one is charged as it is stored
+      if (this.ledgers.charge(contributorId, round)) this.#options.audience.changed(this.run.runId);
       throw error;
     }
   }
@@ -270,13 +304,18 @@ export class RunHost {
     try {
       work();
     } catch (error) {
-      this.#options.log('error', `run ${this.run.runId}: could not ${what}; trying again`, error);
-      const timer = setTimeout(() => {
-        this.#retries.delete(timer);
-        this.#retrying(what, work);
-      }, RETRY_MS);
-      this.#retries.add(timer);
+      this.#again(what, work, error);
     }
+  }
+
+  #again(what: string, work: () => void, error: unknown): void {
+    if (this.#closed) return;
+    this.#options.log('error', `run ${this.run.runId}: could not ${what}; trying again`, error);
+    const timer = setTimeout(() => {
+      this.#retries.delete(timer);
+      this.#retrying(what, work);
+    }, RETRY_MS);
+    this.#retries.add(timer);
   }
 
   #carryOut(effect: RoundEffect): void {
@@ -288,7 +327,9 @@ export class RunHost {
         const open = openRound(this.#state.durable.phase);
         if (open?.round !== round || open.attempt !== attempt) return;
         const timeLeftMs = Math.max(0, deadlineMs - this.#now());
-        const adapter = this.#adapterBytes(adapterVersion);
+        const adapter = this.#adapters.encoded(adapterVersion);
+        // Ahead, so that closing the round need not wait for it; what fails here is asked for again then
+        this.epsilons.prepare([this.ledgers.most() + 1]).catch(() => undefined);
         for (const contributorId of contributorIds) {
           audience.startRound(contributorId, { runId, round, attempt, adapterVersion, timeLeftMs }, adapter);
         }
@@ -307,28 +348,20 @@ export class RunHost {
     }
   }
 
-  #adapterBytes(adapterVersion: number): Uint8Array {
-    if (this.#encodedAdapter?.adapterVersion !== adapterVersion) {
-      const { parameters } = this.#adapter(adapterVersion);
-      const bytes = encodeAdapter(Float32Array.from(parameters), adapterVersion, this.#binding);
-      this.#encodedAdapter = { adapterVersion, bytes };
-    }
-    return this.#encodedAdapter.bytes;
-  }
-
-  #adapter(adapterVersion: number): { parameters: Float64Array } {
-    const adapter = this.#options.store.getAdapter(this.run.runId, adapterVersion);
-    if (adapter === undefined)
-      throw new ChoraleError('STORE_ERROR', `expected adapter version ${adapterVersion}, it is not stored`);
-    return adapter;
-  }
-
   #aggregate(): void {
     const { phase, adapterVersion } = this.#state.durable;
     if (phase.status !== 'aggregating') return;
     const { closed } = phase;
-    const { store, spentEpsilon } = this.#options;
+    const { store } = this.#options;
     const { runId, plan } = this.run;
+    const charged = this.ledgers.most();
+    if (!this.epsilons.has(charged)) {
+      this.epsilons.prepare([charged]).then(
+        () => this.#retrying('carry out aggregate', () => this.#aggregate()),
+        (error: unknown) => this.#again('price the round', () => this.#aggregate(), error),
+      );
+      return;
+    }
     let parameters: Float64Array;
     try {
       const updates = store.listUpdates(runId, closed.round).map(({ contributorId, bytes }) => ({
@@ -341,7 +374,11 @@ export class RunHost {
           `expected ${closed.received.length} stored updates of round ${closed.round}, found ${updates.length}`,
         );
       }
-      parameters = aggregateRound(this.#adapter(adapterVersion).parameters, updates, plan.config.aggregation);
+      parameters = aggregateRound(
+        this.#adapters.parameters(adapterVersion),
+        updates,
+        plan.config.aggregation,
+      );
     } catch (error) {
       if (error instanceof ChoraleError && error.code === 'STORE_ERROR') throw error; // tried again
       this.#options.log('error', `run ${runId}: round ${closed.round} could not be aggregated`, error);
@@ -356,7 +393,8 @@ export class RunHost {
       adapterVersion: adapterVersion + 1,
       testAccuracy: null,
       testLoss: null,
-      spentEpsilon: spentEpsilon(Math.max(...store.listContributors(runId).map(({ rounds }) => rounds))),
+      spentEpsilon: this.epsilons.of(charged),
+      localMetrics: null,
       uplinkBytes: encodedBytes(plan.parameterCount),
       durationMs: Math.max(0, this.#now() - closed.startedAtMs),
     };
@@ -368,20 +406,11 @@ export class RunHost {
   /** Measures one adapter version and writes the result into the round's record, whatever the run does meanwhile. */
   async #evaluate(round: number, adapterVersion: number): Promise<void> {
     const { evaluation, log } = this.#options;
-    let metrics: { testAccuracy: number; testLoss: number } | null = null;
+    let metrics: TestMetrics | null = null;
     let warning: string | null = null;
     this.#evaluations++;
     try {
-      const { parameters } = this.#adapter(adapterVersion);
-      const result = await evaluation?.evaluate(Float32Array.from(parameters));
-      if (result !== undefined) {
-        if (!Number.isFinite(result.accuracy) || !Number.isFinite(result.loss)) {
-          throw new RangeError(
-            `expected finite results, got accuracy ${result.accuracy}, loss ${result.loss}`,
-          );
-        }
-        metrics = { testAccuracy: result.accuracy, testLoss: result.loss };
-      }
+      metrics = await measureAdapter(evaluation, this.#adapters.parameters(adapterVersion));
     } catch (error) {
       if (this.#closed) return;
       log('warning', `run ${this.run.runId}: the evaluation of round ${round} failed`, error);
@@ -392,11 +421,7 @@ export class RunHost {
     this.#retrying(`store the evaluation of round ${round}`, () => this.#evaluated(round, metrics, warning));
   }
 
-  #evaluated(
-    round: number,
-    metrics: { testAccuracy: number; testLoss: number } | null,
-    warning: string | null,
-  ): void {
+  #evaluated(round: number, metrics: TestMetrics | null, warning: string | null): void {
     const { store, audience } = this.#options;
     const { runId } = this.run;
     const { phase } = this.#state.durable;

@@ -9,6 +9,7 @@ import type { PreparedRun } from '../runSetup.ts';
 import { newRun } from '../runSetup.ts';
 import type { Evaluation, ModelFiles, ServerParts } from '../serverParts.ts';
 import type { RunAudience } from './runAudience.ts';
+import { RunEpsilons } from './runEpsilons.ts';
 import { RunHost } from './runHost.ts';
 import { publicRun, runDetail } from './runViews.ts';
 
@@ -20,12 +21,13 @@ export type RunRegistryOptions = {
   log: Log;
 };
 
+/** Six digits and a comma: no run has a round beyond 100,000. */
+const ROUND_JSON_BYTES = 7;
+
 /** All runs of the data directory: those that ended can be read, the others go on. */
 export class RunRegistry {
   readonly #options: RunRegistryOptions;
   readonly #hosts = new Map<string, RunHost>();
-  /** (run, rounds) → epsilon; the accountant is too slow to ask for every row of every broadcast. */
-  readonly #epsilons = new Map<string, number | null>();
 
   constructor(options: RunRegistryOptions) {
     this.#options = options;
@@ -90,7 +92,8 @@ export class RunRegistry {
       adapterVersion: 0,
       testAccuracy: null,
       testLoss: null,
-      spentEpsilon: this.spentEpsilon(run, 0),
+      spentEpsilon: run.plan.config.privacy.unit === 'none' ? null : 0,
+      localMetrics: null,
       uplinkBytes: encodedBytes(run.plan.parameterCount),
       durationMs: 0,
     });
@@ -98,27 +101,19 @@ export class RunRegistry {
     return this.#open(stored);
   }
 
-  spentEpsilon(run: ResolvedRun, rounds: number): number | null {
-    const key = `${run.runId}/${rounds}`;
-    let epsilon = this.#epsilons.get(key);
-    if (epsilon === undefined) {
-      epsilon = this.#options.parts.spentEpsilon(run.plan, rounds);
-      this.#epsilons.set(key, epsilon);
-    }
-    return epsilon;
-  }
-
   publicRun(host: RunHost): PublicRun {
     return publicRun(host, this.#options.data.store);
   }
 
-  detail(host: RunHost): RunDetail {
-    return runDetail(host, this.#options.data.store, (rounds) => this.spentEpsilon(host.run, rounds));
+  detail(host: RunHost): Promise<RunDetail> {
+    return runDetail(host, this.#options.data.store);
   }
 
-  /** Payload limit of the sockets: the largest update of any run. */
-  largestUpdateBytes(): number {
-    return Math.max(0, ...this.list().map((host) => encodedBytes(host.run.plan.parameterCount)));
+  /** The largest part of a message in any run: an update, or the list of all rounds in a join. */
+  largestMessageBytes(): number {
+    const largestOf = ({ plan }: ResolvedRun): number =>
+      Math.max(encodedBytes(plan.parameterCount), ROUND_JSON_BYTES * plan.config.rounds.count);
+    return Math.max(0, ...this.list().map(({ run }) => largestOf(run)));
   }
 
   /** A model file by its address; undefined when no run has it. */
@@ -147,7 +142,11 @@ export class RunRegistry {
       store: data.store,
       audience,
       evaluation: this.#evaluation(stored),
-      spentEpsilon: (rounds) => this.spentEpsilon(run, rounds),
+      epsilons: new RunEpsilons(
+        run.plan.config.privacy.unit === 'none'
+          ? null
+          : (rounds) => this.#options.parts.spentEpsilon(run.plan, rounds),
+      ),
       timing,
       log,
     });

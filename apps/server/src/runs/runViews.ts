@@ -2,8 +2,6 @@ import type { CohortMember, ContributorSummary, PublicRun, RunDetail } from '@ch
 import type { Store } from '@chorale/store';
 import type { RunHost } from './runHost.ts';
 
-export type SpentEpsilon = (rounds: number) => number | null;
-
 /** What everybody may read of a run. */
 export function publicRun(host: RunHost, store: Store): PublicRun {
   return {
@@ -13,25 +11,34 @@ export function publicRun(host: RunHost, store: Store): PublicRun {
   };
 }
 
-/** What the admin page shows of a run. */
-export function runDetail(host: RunHost, store: Store, spentEpsilon: SpentEpsilon): RunDetail {
+/** What the admin page shows of a run. Waits until the accountant has priced what it names. */
+export async function runDetail(host: RunHost, store: Store): Promise<RunDetail> {
+  const { epsilons, ledgers, run } = host;
+  const roundCount = run.plan.config.rounds.count;
+  for (;;) {
+    const counts = [roundCount, ...ledgers.counts()];
+    if (counts.every((rounds) => epsilons.has(rounds))) break;
+    // Charges may be added meanwhile
+    await epsilons.prepare(counts);
+  }
   const stored = store.listContributors(host.run.runId);
   const backends = new Map(stored.map(({ contributorId, backend }) => [contributorId, backend]));
   const members = host.members().flatMap((member): CohortMember[] => {
     const backend = backends.get(member.contributorId);
     return backend === undefined ? [] : [{ ...member, backend }];
   });
-  const contributors = stored.map(({ contributorId, backend, lastRefusal, rounds }): ContributorSummary => ({
+  const contributors = stored.map(({ contributorId, backend, ...facts }): ContributorSummary => ({
     contributorId,
     ...host.presence(contributorId),
     backend,
-    rounds,
-    spentEpsilon: spentEpsilon(rounds),
-    lastRefusal,
+    rounds: facts.rounds,
+    chargedRounds: facts.chargedRounds,
+    spentEpsilon: epsilons.of(facts.chargedRounds),
+    lastRefusal: facts.lastRefusal,
   }));
   return {
     ...publicRun(host, store),
-    plannedEpsilon: spentEpsilon(host.run.plan.config.rounds.count),
+    plannedEpsilon: epsilons.of(roundCount),
     members,
     contributors,
     createdAt: host.createdAtMs,

@@ -38,16 +38,21 @@ export function serveAdmins(
   });
   namespace.on('connection', (socket) => {
     socket.on('error', (error) => log('warning', 'admin socket', error));
-    try {
-      for (const host of registry.list()) socket.emit('run:detail', registry.detail(host));
-    } catch (error) {
+    const sendAll = async (): Promise<void> => {
+      for (const host of registry.list()) socket.emit('run:detail', await registry.detail(host));
+    };
+    sendAll().catch((error: unknown) => {
       log('error', 'the runs could not be sent to an admin', error);
       // The page connects again by itself and asks anew
       socket.disconnect(true);
-    }
+    });
   });
 }
 
-export function sendRunDetail(namespace: AdminNamespace, registry: RunRegistry, host: RunHost): void {
-  if (namespace.sockets.size > 0) namespace.emit('run:detail', registry.detail(host));
+export async function sendRunDetail(
+  namespace: AdminNamespace,
+  registry: RunRegistry,
+  host: RunHost,
+): Promise<void> {
+  if (namespace.sockets.size > 0) namespace.emit('run:detail', await registry.detail(host));
 }

@@ -37,9 +37,9 @@ export function serveContributors(namespace: ContributeNamespace, registry: RunR
     socket.on(
       'availability',
       answered('availability', log, (value) => {
-        const { runId, available } = parseMessage(availabilitySchema, value, 'availability');
+        const { runId, availability } = parseMessage(availabilitySchema, value, 'availability');
         const { host, contributorId } = membershipOf(socket, runId);
-        host.setAvailability(contributorId, available);
+        host.setAvailability(contributorId, availability);
         return null;
       }),
     );

@@ -1,2 +1,3 @@
 export { createNodeContributor } from './nodeContributor.ts';
-export type { ContributorController, ContributorState } from '../state.ts';
+export { defaultLedgerPath } from './fileLedger.ts';
+export type { ContributorController, ContributorState, Limits } from '../state.ts';

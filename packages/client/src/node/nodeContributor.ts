@@ -6,27 +6,34 @@ import type { BackendName } from '@chorale/protocol';
 import { MAX_FILE_BYTES } from '@chorale/trainer';
 import { Contributor } from '../contributor.ts';
 import { openMemoryLedger } from '../ledger.ts';
-import type { ContributorController } from '../state.ts';
+import type { ContributorController, Limits } from '../state.ts';
 import type { TrainerHost } from '../trainerHost.ts';
 import type { TrainerWorker } from '../workerLink.ts';
 import { carryErrorCodes } from '../workerLink.ts';
+import { holdRunInFile, openFileLedger } from './fileLedger.ts';
 
 /**
- * A contributor in a Node process, with the same code as a tab. Its ledger lasts as long as the process.
- * @param epsilonLimit most epsilon it may spend in this process; without it, what the whole plan costs
+ * A contributor in a Node process, with the same code as a tab.
+ * @param ledgerPath where it keeps what was spent and who it is, one file a person; null for a ledger that lasts as
+ *   long as the process, for contributors who never come back
+ * @param limits as far as they are named; else those of its ledger, else just what the whole plan asks for
  */
 export function createNodeContributor(options: {
   serverUrl: string;
   runId: string | null;
   forcedBackend: Extract<BackendName, 'wasm' | 'cpu'>;
-  epsilonLimit?: number;
+  ledgerPath: string | null;
+  limits?: Partial<Limits>;
 }): ContributorController {
   carryErrorCodes();
+  const { ledgerPath, ...others } = options;
   const contributor = new Contributor({
-    ...options,
+    ...others,
     openWorker,
-    openLedger: () => Promise.resolve(openMemoryLedger()),
-    holdRun: () => Promise.resolve(() => undefined),
+    openLedger: async (runId) =>
+      ledgerPath === null ? openMemoryLedger() : openFileLedger(ledgerPath, runId),
+    holdRun: async (runId) => (ledgerPath === null ? () => undefined : holdRunInFile(ledgerPath, runId)),
+    identityBackup: null,
   });
   const { readFile } = contributor;
   contributor.readFile = async (file) => await readFile(await inMemory(file));

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Server } from 'socket.io';
 import type {
+  Availability,
   Binding,
   JoinMessage,
   JoinedMessage,
@@ -80,10 +81,10 @@ export type ArrivedUpdate = { round: number; bytes: Uint8Array };
 export class ScriptedServer {
   readonly joins: JoinMessage[] = [];
   readonly updates: ArrivedUpdate[] = [];
-  readonly availabilities: boolean[] = [];
+  readonly availabilities: Availability[] = [];
   leaves = 0;
-  /** Rounds it says this contributor delivered before. */
-  contributedRounds: number[] = [];
+  /** Rounds its copy of the ledger charges. */
+  chargedRounds: number[] = [];
   /** What it answers to a join; null for no answer at all. */
   answerJoin: (message: JoinMessage) => unknown = () => this.joined();
   /** What it answers to an update; null for no answer at all. Called when the update has arrived. */
@@ -135,8 +136,8 @@ export class ScriptedServer {
       });
       socket.on(
         'availability',
-        ({ available }: { available: boolean }, answer: (result: unknown) => void) => {
-          this.availabilities.push(available);
+        ({ availability }: { availability: Availability }, answer: (result: unknown) => void) => {
+          this.availabilities.push(availability);
           answer(ok(null));
         },
       );
@@ -160,8 +161,8 @@ export class ScriptedServer {
   }
 
   joined(): Result<JoinedMessage> {
-    const { contributedRounds } = this;
-    return ok({ contributorId: CONTRIBUTOR_ID, token: TOKEN, state: this.run.state, contributedRounds });
+    const { chargedRounds } = this;
+    return ok({ contributorId: CONTRIBUTOR_ID, token: TOKEN, state: this.run.state, chargedRounds });
   }
 
   /** Sends anything, fitting the protocol or not. */

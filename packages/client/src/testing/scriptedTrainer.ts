@@ -2,6 +2,7 @@ import { expose, wrap } from 'comlink';
 import type { Privatized } from '@chorale/privacy';
 import type { Binding } from '@chorale/protocol';
 import { encodeUpdate } from '@chorale/protocol';
+import { openAccounting } from '../accounting.ts';
 import type { DeviceReport, RowsReport, TablePreview } from '../state.ts';
 import type { TrainerHost } from '../trainerHost.ts';
 import type { TrainerRemote, TrainerWorker } from '../workerLink.ts';
@@ -51,6 +52,7 @@ export class ScriptedTrainer {
     const answer = async <T>(name: Parameters<typeof this.silent.has>[0], value: T): Promise<T> =>
       this.silent.has(name) ? await new Promise<T>(() => undefined) : value;
     const host = {
+      ...openAccounting(),
       trainRound: (task: RoundTask, onStep: (step: number) => void) => this.#trainRound(task, onStep),
       cancelRound: () => {
         this.cancels += 1;

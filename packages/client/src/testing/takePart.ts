@@ -1,11 +1,13 @@
 import { privacyPlanOf } from '@chorale/trainer/privacyPlan';
+import type { DpEvent } from '@chorale/privacy';
 import type { RunConfigInput } from '@chorale/protocol';
+import type { IdentityBackup, KeptIdentity } from '../identityBackup.ts';
 import type { Identity, Ledger, LedgerEntry } from '../ledger.ts';
 import { openMemoryLedger } from '../ledger.ts';
 import { RoundLoop } from '../roundLoop.ts';
 import { ScriptedServer, publicRun, until } from './scriptedServer.ts';
 import { ScriptedTrainer } from './scriptedTrainer.ts';
-import type { Contribution, Participation } from '../state.ts';
+import type { Contribution, Limits, Participation } from '../state.ts';
 import { StateStore } from '../stateStore.ts';
 
 /** A ledger whose writes a test can hold up or let fail. */
@@ -22,13 +24,42 @@ export class ProbedLedger implements Ledger {
     await this.#inner.saveIdentity(identity);
   }
 
+  limits = (): Promise<Limits | null> => this.#inner.limits();
+
+  saveLimits = (limits: Limits): Promise<void> => this.#inner.saveLimits(limits);
+
   entries = (): Promise<LedgerEntry[]> => this.#inner.entries();
+
+  otherRuns = (): Promise<DpEvent[]> => this.#inner.otherRuns();
 
   async write(entry: LedgerEntry): Promise<void> {
     await this.beforeWrite(entry);
     await this.#inner.write(entry);
   }
 }
+
+/** A backup that lasts as long as the test. */
+export class ProbedBackup implements IdentityBackup {
+  kept: KeptIdentity | null = null;
+  reads = 0;
+
+  async read(): Promise<KeptIdentity | null> {
+    this.reads += 1;
+    return this.kept;
+  }
+
+  async save(_runId: string, identity: KeptIdentity): Promise<void> {
+    this.kept = identity;
+  }
+}
+
+export type TakerOptions = {
+  ledger?: ProbedLedger;
+  /** None but these. */
+  limits?: Partial<Limits>;
+  identityBackup?: IdentityBackup;
+  stepTimeoutMs?: number;
+};
 
 /** A contributor in a round loop on a scripted server, with all that a test looks at. */
 export class Taker {
@@ -42,12 +73,10 @@ export class Taker {
 
   constructor(
     server: ScriptedServer,
-    {
-      ledger = new ProbedLedger(),
-      epsilonLimit = Infinity,
-    }: { ledger?: ProbedLedger; epsilonLimit?: number },
+    { ledger = new ProbedLedger(), limits, identityBackup, stepTimeoutMs = 60_000 }: TakerOptions,
   ) {
     this.ledger = ledger;
+    const plan = privacyPlanOf(server.run.run.plan);
     this.trainer = new ScriptedTrainer(server.binding);
     this.store.subscribe(() => {
       if (this.shown.at(-1) !== this.participation) this.shown.push(this.participation);
@@ -55,9 +84,16 @@ export class Taker {
     this.loop = new RoundLoop({
       serverUrl: server.url,
       run: server.run.run,
-      plan: privacyPlanOf(server.run.run.plan),
-      epsilonLimit,
+      plan,
+      limits: {
+        epsilonLimit: plan.unit === 'none' ? null : 1e6,
+        leastNoiseMultiplier: plan.unit === 'none' ? null : plan.noiseMultiplier,
+        mostRounds: 1e6,
+        ...limits,
+      },
       ledger,
+      identityBackup: identityBackup ?? null,
+      stepTimeoutMs,
       trainer: this.trainer.remote,
       store: this.store,
       onEnded: () => {
@@ -115,13 +151,13 @@ export class TestBench {
   }
 
   /** Starts taking part and waits until it has joined. */
-  async join(options: ConstructorParameters<typeof Taker>[1] = {}): Promise<Taker> {
+  async join(options: TakerOptions = {}): Promise<Taker> {
     const taker = await this.enter(options);
     await taker.shows('waiting');
     return taker;
   }
 
-  async enter(options: ConstructorParameters<typeof Taker>[1] = {}): Promise<Taker> {
+  async enter(options: TakerOptions = {}): Promise<Taker> {
     const taker = new Taker(this.server, options);
     this.#takers.push(taker);
     await taker.loop.start();

@@ -1,0 +1,63 @@
+import { ChoraleError } from '@chorale/protocol';
+import type { Store } from '@chorale/store';
+
+/**
+ * The server's copy of its contributors' ledgers in one run: the rounds each of them released, or may have. It can
+ * only grow: a tab that lost its own copy gets this one back, and the larger of the two counts.
+ */
+export class LedgerMirror {
+  readonly #store: Store;
+  readonly #runId: string;
+  readonly #roundCount: number;
+
+  constructor(store: Store, { runId, roundCount }: { runId: string; roundCount: number }) {
+    this.#store = store;
+    this.#runId = runId;
+    this.#roundCount = roundCount;
+  }
+
+  /** @throws {ChoraleError} MESSAGE_INVALID: a round that this run does not have */
+  check(rounds: readonly number[]): void {
+    const beyond = rounds.find((round) => round > this.#roundCount);
+    if (beyond === undefined) return;
+    throw new ChoraleError(
+      'MESSAGE_INVALID',
+      `chargedRounds: expected rounds from 1 to ${this.#roundCount}, got ${beyond}`,
+    );
+  }
+
+  /**
+   * Takes over what a contributor's own ledger says.
+   * @returns all rounds that are charged now, ascending
+   */
+  merge(contributorId: string, rounds: readonly number[]): number[] {
+    const before = this.#store.chargedRounds(this.#runId, contributorId);
+    const known = new Set(before);
+    const added = rounds.filter((round) => !known.has(round));
+    if (added.length === 0) return before;
+    this.#store.chargeRounds(this.#runId, contributorId, added);
+    return this.#store.chargedRounds(this.#runId, contributorId);
+  }
+
+  /**
+   * Charges a round whose update arrived, whatever becomes of it: its bytes were released.
+   * @returns whether it was not charged before
+   */
+  charge(contributorId: string, round: number): boolean {
+    if (round > this.#roundCount) return false; // of no round of this run, so nothing that its plan could price
+    const before = this.#store.chargedRounds(this.#runId, contributorId);
+    if (before.includes(round)) return false;
+    this.#store.chargeRounds(this.#runId, contributorId, [round]);
+    return true;
+  }
+
+  /** Number of rounds of each contributor, in no order. */
+  counts(): number[] {
+    return this.#store.listContributors(this.#runId).map(({ chargedRounds }) => chargedRounds);
+  }
+
+  /** Rounds of the contributor who is charged most; 0 without any. */
+  most(): number {
+    return Math.max(0, ...this.counts());
+  }
+}

@@ -1,0 +1,68 @@
+import { describe, expect, test } from 'vitest';
+import type { DpEvent } from '@chorale/privacy';
+import { reportedEpsilon } from '@chorale/privacy';
+import { composition, openAccounting, perExample } from './accounting.ts';
+
+const sampled = (noiseMultiplier: number): DpEvent => ({
+  type: 'poisson-sampled-gaussian',
+  privacyUnit: 'example',
+  neighbouringRelation: 'zero-out',
+  samplingRate: 0.05,
+  noiseMultiplier,
+});
+const contributor = (noiseMultiplier: number): DpEvent => ({
+  type: 'gaussian',
+  privacyUnit: 'contributor',
+  neighbouringRelation: 'replace',
+  noiseMultiplier,
+});
+const self = (event: DpEvent, count: number): DpEvent => ({ type: 'self-composed', event, count });
+
+describe('composition', () => {
+  test('puts equal events together, also when their keys stand in another order', () => {
+    const [a, b] = [sampled(1), sampled(2)];
+    const shuffled = Object.fromEntries(Object.entries(a).toReversed()) as DpEvent;
+    expect(composition([a, shuffled])).toEqual(self(a, 2));
+    expect(composition([b, a, b])).toEqual(composition([b, b, a]));
+    expect(composition([b, a, b])).toEqual({ type: 'composed', events: [self(a, 1), self(b, 2)] });
+  });
+});
+
+describe('perExample', () => {
+  test('keeps what is stated for examples, and restates what is stated for contributors', () => {
+    const steps = self(sampled(1), 4);
+    expect(perExample(steps)).toEqual(steps);
+    expect(perExample({ type: 'non-private' })).toEqual({ type: 'non-private' });
+    const mixed: DpEvent = { type: 'composed', events: [steps, self(contributor(3), 2)] };
+    const gaussian = {
+      type: 'gaussian',
+      privacyUnit: 'example',
+      neighbouringRelation: 'zero-out',
+      noiseMultiplier: 3,
+    };
+    expect(perExample(mixed)).toEqual({
+      type: 'composed',
+      events: [steps, { ...self(contributor(3), 2), event: gaussian }],
+    });
+    // The accountant takes no mixture of units; restated, it has a price
+    expect(() => reportedEpsilon(mixed, 1e-5)).toThrow(TypeError);
+    expect(reportedEpsilon(perExample(mixed), 1e-5).epsilon).toBeGreaterThan(
+      reportedEpsilon(steps, 1e-5).epsilon,
+    );
+  });
+});
+
+describe('the accountant of the worker', () => {
+  test('gives the reported epsilon, by event and delta', () => {
+    const { epsilonOf } = openAccounting();
+    for (const delta of [1e-5, 1e-6, 1e-5]) {
+      expect(epsilonOf(self(sampled(1), 4), delta)).toBe(reportedEpsilon(self(sampled(1), 4), delta).epsilon);
+    }
+    expect(epsilonOf({ type: 'non-private' }, 1e-5)).toBe(Infinity);
+  });
+
+  test('refuses a mechanism it does not know', () => {
+    const unknown = { type: 'from-a-newer-program' } as unknown as DpEvent;
+    expect(() => openAccounting().epsilonOf(unknown, 1e-5)).toThrow(TypeError);
+  });
+});

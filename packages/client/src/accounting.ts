@@ -1,0 +1,73 @@
+import type { DpEvent, PrivacyPlan } from '@chorale/privacy';
+import { reportedEpsilon, roundsWithin } from '@chorale/privacy';
+import { canonicalJson } from '@chorale/protocol';
+
+/** What the page may ask of the accountant. */
+export type Accounting = {
+  /** Tight epsilon of a release at a delta in (0, 1), not rounded; Infinity without protection. */
+  epsilonOf(event: DpEvent, delta: number): number;
+  /** Most rounds of a plan, at most maxRounds, whose epsilon is within the limit. */
+  roundsWithin(plan: PrivacyPlan, epsilonLimit: number, maxRounds: number): number;
+};
+
+const REMEMBERED = 10_000;
+
+/**
+ * The accountant, for the worker: the tight one takes tens of milliseconds for an answer, so it is kept off the page's
+ * thread, and every answer is remembered by its question.
+ */
+export function openAccounting(): Accounting {
+  const known = new Map<string, number>();
+  return {
+    epsilonOf(event, delta) {
+      const key = `${delta} ${canonicalJson(event)}`;
+      let epsilon = known.get(key);
+      if (epsilon === undefined) {
+        epsilon = reportedEpsilon(event, delta).epsilon;
+        if (known.size >= REMEMBERED) known.clear();
+        known.set(key, epsilon);
+      }
+      return epsilon;
+    },
+    roundsWithin,
+  };
+}
+
+/**
+ * Several releases as one event: equal ones together, in an order of their own, so that the same releases are the same
+ * question however they came.
+ * @param events at least one
+ */
+export function composition(events: readonly DpEvent[]): DpEvent {
+  const counts = new Map<string, { event: DpEvent; count: number }>();
+  for (const event of events) {
+    const key = canonicalJson(event);
+    const seen = counts.get(key);
+    if (seen) seen.count += 1;
+    else counts.set(key, { event, count: 1 });
+  }
+  const parts = [...counts]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, { event, count }]): DpEvent => ({ type: 'self-composed', event, count }));
+  return parts.length === 1 ? parts[0]! : { type: 'composed', events: parts };
+}
+
+/**
+ * The same releases as far as they concern one example. What protects a whole contributor, whatever her data are,
+ * protects each of her examples at least as well; only so can runs of both units be added up.
+ */
+export function perExample(event: DpEvent): DpEvent {
+  switch (event.type) {
+    case 'gaussian': {
+      const { type, noiseMultiplier } = event;
+      return { type, privacyUnit: 'example', neighbouringRelation: 'zero-out', noiseMultiplier };
+    }
+    case 'poisson-sampled-gaussian':
+    case 'non-private':
+      return event;
+    case 'self-composed':
+      return { ...event, event: perExample(event.event) };
+    case 'composed':
+      return { ...event, events: event.events.map(perExample) };
+  }
+}
