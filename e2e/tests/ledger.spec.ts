@@ -99,13 +99,13 @@ test('when the answer to an update is lost with its server, the same bytes are s
   serve,
   newTab,
 }) => {
-  const serving = await serve({ ...SMALL_RUN, rounds: alone(1) });
+  const serving = await serve({ ...SMALL_RUN, rounds: alone(2) });
   const { server, runId } = serving;
   const tab = await newTab();
   const held = await HeldUpdates.on(tab.page);
   await contribute(tab, serving.tabUrl, csvRows(20));
   await expect.poll(() => held.updates.length, { timeout: 60_000 }).toBe(1);
-  await act(serving, 'pause'); // so that the run does not end with its only round
+  await act(serving, 'pause'); // the second round would only add to what is looked at
   held.loseAnswers();
   held.deliver();
   await expect.poll(() => storedUpdates(server, runId, 1)).toHaveLength(1);
@@ -280,7 +280,7 @@ test('a plan that changes in the middle of the run is refused, by the open tab a
   newTab,
 }) => {
   const serving = await serve({ ...SMALL_RUN, training: LONG_TRAINING, rounds: alone(3) });
-  const { server, runId, contributeUrl } = serving;
+  const { server, runId } = serving;
   const tab = await newTab();
   await contribute(tab, `${serving.tabUrl}&run=${runId}`, csvRows(60));
   await pauseAfterRound(serving, 1);
@@ -298,8 +298,19 @@ test('a plan that changes in the middle of the run is refused, by the open tab a
   await expect(tab.page.getByText(/Expected plan .*reload the page and agree again/)).toBeVisible();
   forgiveLostConnections(tab);
 
-  // And so does the browser, whatever the page says now
-  await contribute(tab, `${new URL('?backend=wasm', contributeUrl).href}&run=${runId}`, csvRows(60));
+  // So do the limits that the browser has kept
+  const { page } = tab;
+  const agree = page.getByRole('button', { name: 'I agree, start contributing' });
+  await page.goto(`${serving.tabUrl}&run=${runId}`);
+  await chooseRows(tab, csvRows(60));
+  await page.getByLabel('I have read what leaves my device').check();
+  await agree.click();
+  await expect(page.getByText('at least 1, this run adds only 0.5')).toBeVisible();
+  await expect(statusOf(tab)).toHaveAttribute('data-status', 'not-joined');
+
+  // And were they lowered, the browser still knows which plan was agreed to
+  await page.getByRole('button', { name: 'Back to what this run asks for' }).click();
+  await agree.click();
   await expect(statusOf(tab)).toHaveAttribute('data-status', 'stopped');
   await expect(tab.page.getByText(/not the one you agreed to: its plan has changed/)).toBeVisible();
   expect((await browserLedger(tab.page, runId)).map(({ round }) => round)).toEqual([1]);

@@ -31,9 +31,12 @@ const LARGEST_SIZE = 2 ** 20;
 /** Of one step's grid; losses beyond the window wrap around. */
 const MOST_POINTS = 2 ** 22;
 
-/** What is aimed at, and what is still given out: relative, and absolute. */
-const AIM = { relative: 2e-5, absolute: 5e-5 };
-const LIMIT = { relative: 1e-3, absolute: 2.5e-4 };
+/** How much too high an epsilon may be. */
+export type Accuracy = { readonly relative: number; readonly absolute: number };
+
+/** What is aimed at, and what is still given out. */
+const AIM: Accuracy = { relative: 2e-5, absolute: 5e-5 };
+const LIMIT: Accuracy = { relative: 1e-3, absolute: 2.5e-4 };
 
 /** How much too high an answer may be, all in epsilon. */
 type Judgement = {
@@ -58,13 +61,16 @@ const LARGEST_KEPT_SIZE = 2 ** 17;
 export class DirectedProfile {
   readonly #steps: readonly CountedStep[];
   readonly #direction: Direction;
+  readonly #aim: Accuracy;
   readonly #tailMass: number;
   readonly #moments: { moments: LossMoments; count: number }[];
   readonly #largestLoss: number;
   readonly #kept: ComposedPair[] = [];
 
-  constructor(steps: readonly CountedStep[], direction: Direction) {
+  /** @param aim what to refine grids for; as near to it as the largest grid gets */
+  constructor(steps: readonly CountedStep[], direction: Direction, aim = AIM) {
     this.#steps = steps;
+    this.#aim = aim;
     this.#direction = direction;
     this.#tailMass = LEFT_OUT / steps.reduce((sum, { count }) => sum + count, 0);
     this.#moments = steps.map((step) => ({
@@ -84,13 +90,13 @@ export class DirectedProfile {
     let window = this.#windowAt(this.#tiltOfLevel(-Math.log(delta)));
     for (;;) {
       // Most of delta is in the largest loss there is, as when an example is added under little noise.
-      if (!(this.#largestLoss - window.lowest > AIM.absolute / 2)) return this.#largestLoss;
+      if (!(this.#largestLoss - window.lowest > this.#aim.absolute / 2)) return this.#largestLoss;
       const epsilon = this.#refined(
         window,
         (loss) => loss.epsilon(delta),
         (finer, coarser) => ({
           slack: coarser - finer,
-          aim: finer <= enough || !isClean(window, finer) ? Infinity : AIM.absolute + AIM.relative * finer,
+          aim: finer <= enough || !isClean(window, finer) ? Infinity : this.#aim.absolute + this.#aim.relative * finer,
           limit: Math.max(LIMIT.absolute, LIMIT.relative * finer),
         }),
       );
@@ -112,7 +118,7 @@ export class DirectedProfile {
     const judge = (finer: number, coarser: number, tilt: number): Judgement => ({
       // delta falls about like e^(−tilt·epsilon).
       slack: Math.log(coarser / finer) / (1 + tilt),
-      aim: AIM.absolute + AIM.relative * at,
+      aim: this.#aim.absolute + this.#aim.relative * at,
       limit: Math.max(LIMIT.absolute, LIMIT.relative * at),
     });
     // One composition is exact over a good part of its window, not only at its centre.

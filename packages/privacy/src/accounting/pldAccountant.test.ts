@@ -10,7 +10,7 @@ import type { Direction } from './lossMoments.ts';
 import { pldDelta, pldEpsilon, pldSupports, privacyProfile } from './pldAccountant.ts';
 import { outcomeRange } from './privacyLossGrid.ts';
 import { rdpEpsilon } from './rdpAccountant.ts';
-import { oneStepDelta, tightDelta, twoStepDelta } from './tightDelta.fixture.ts';
+import { oneStepDelta, tightDelta, twoStepDelta } from '../testing/tightDelta.ts';
 
 const EXAMPLE = { privacyUnit: 'example', neighbouringRelation: 'zero-out' } as const;
 

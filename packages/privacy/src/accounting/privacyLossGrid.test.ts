@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { normalCdf } from './normal.ts';
 import { countGridPoints, outcomeRange, privacyLossGrid } from './privacyLossGrid.ts';
-import { oneStepDelta } from './tightDelta.fixture.ts';
+import { oneStepDelta } from '../testing/tightDelta.ts';
 
 const TAIL = 1e-22;
 
