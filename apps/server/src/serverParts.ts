@@ -36,5 +36,7 @@ export type ServerParts = {
   resolveNoiseMultiplier(config: RunConfig): number;
   /** Epsilon after so many rounds of a run that protects its contributors, rounded up. Not on the event loop. */
   spentEpsilon(plan: RunPlan, rounds: number): Promise<number>;
+  /** Noise in each of the two counts a contributor reports of her own rows; null when the run asks for none. */
+  localCountsNoiseStdDev(plan: RunPlan): number | null;
   openEvaluation(job: EvaluationJob): Evaluation;
 };

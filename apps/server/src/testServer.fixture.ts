@@ -5,7 +5,7 @@ import type { Socket } from 'socket.io-client';
 import { io } from 'socket.io-client';
 import { DEFAULT_ROUND_TIMING } from '@chorale/coordinator';
 import type { RoundTiming } from '@chorale/coordinator';
-import type { Privatized } from '@chorale/privacy';
+import type { LocalCounts, Privatized } from '@chorale/privacy';
 import type {
   Binding,
   ContributorToServer,
@@ -50,6 +50,7 @@ export const testParts: ServerParts = {
   }),
   resolveNoiseMultiplier: (config) => (config.privacy.unit === 'none' ? 0 : 1.25),
   spentEpsilon: async (_plan, rounds) => rounds / 2,
+  localCountsNoiseStdDev: ({ config }) => (config.localMetrics ? 3 : null),
   openEvaluation: () => ({
     evaluate: async (parameters) => ({ accuracy: parameters[0]!, loss: parameters[1]! }),
     dispose: () => {},
@@ -220,10 +221,16 @@ export class ScriptedContributor {
     return result.value;
   }
 
-  encode(round: number, values: readonly number[], binding: Partial<Binding> = {}): Uint8Array {
+  encode(
+    round: number,
+    values: readonly number[],
+    binding: Partial<Binding> = {},
+    counts: LocalCounts | null = null,
+  ): Uint8Array {
     // The one place where a test says of numbers that they are privatized.
     const update = { values: Float32Array.from(values) } as unknown as Privatized<Float32Array>;
-    return encodeUpdate(update, round, { ...this.binding, ...binding });
+    const localCounts = counts && ({ values: counts } as unknown as Privatized<LocalCounts>);
+    return encodeUpdate(update, round, { ...this.binding, ...binding }, localCounts);
   }
 
   send(round: number, values: readonly number[]): Promise<Result<UpdateReceipt>> {

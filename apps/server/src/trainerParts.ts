@@ -1,3 +1,4 @@
+import { mechanismOf } from '@chorale/privacy';
 import {
   MODEL_FILE_NAMES,
   describeAdapter,
@@ -18,5 +19,6 @@ export const trainerParts: ServerParts = {
   parseLabelledRows,
   resolveNoiseMultiplier,
   spentEpsilon: (plan, rounds) => spentEpsilonInThread(privacyPlanOf(plan), rounds),
+  localCountsNoiseStdDev: (plan) => mechanismOf(privacyPlanOf(plan)).localCounts?.noiseStdDev ?? null,
   openEvaluation: (job) => openEvaluatorThread(job),
 };

@@ -41,7 +41,7 @@ export function openAccounting(): Accounting {
 export function composition(events: readonly DpEvent[]): DpEvent {
   const counts = new Map<string, { event: DpEvent; count: number }>();
   for (const event of events) {
-    const key = canonicalJson(event);
+    const key = keyOf(event);
     const seen = counts.get(key);
     if (seen) seen.count += 1;
     else counts.set(key, { event, count: 1 });
@@ -50,6 +50,18 @@ export function composition(events: readonly DpEvent[]): DpEvent {
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([, { event, count }]): DpEvent => ({ type: 'self-composed', event, count }));
   return parts.length === 1 ? parts[0]! : { type: 'composed', events: parts };
+}
+
+const keys = new WeakMap<DpEvent, string>();
+
+/** Remembered: a page asks for the price of the same thousand entries again and again. */
+function keyOf(event: DpEvent): string {
+  let key = keys.get(event);
+  if (key === undefined) {
+    key = canonicalJson(event);
+    keys.set(event, key);
+  }
+  return key;
 }
 
 /**

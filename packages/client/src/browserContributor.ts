@@ -12,11 +12,13 @@ import { carryErrorCodes } from './workerLink.ts';
  * A contributor in a browser tab: training in a Web Worker, the ledger in IndexedDB, one tab a run by a Web Lock.
  * @param runId null for the server's current run
  * @param forcedBackend a backend the person asked for, or null to choose
+ * @param stepTimeoutMs a device that makes no step for so long is stuck; default ten minutes
  */
 export function createContributor(options: {
   serverUrl: string;
   runId: string | null;
   forcedBackend: BackendName | null;
+  stepTimeoutMs?: number;
 }): ContributorController {
   carryErrorCodes();
   return new Contributor({

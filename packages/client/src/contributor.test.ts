@@ -367,12 +367,16 @@ describe('own limits', () => {
   });
 
   test('cannot be kept by a run that protects nobody', async () => {
-    await open({ limits: { epsilonLimit: 5 } }, { privacy: { unit: 'none' } });
+    const ledger = openMemoryLedger(); // of a visit in which the run still protected her
+    await ledger.saveLimits({ epsilonLimit: 5, leastNoiseMultiplier: 1, mostRounds: 5 });
+    await open({ openLedger: () => Promise.resolve(ledger) }, { privacy: { unit: 'none' } });
     await prepare();
     await contributor.join();
     expect(state().limits!.problem).toMatchObject(problem(/protects nobody/));
     expect(state().participation.status).toBe('not-joined');
     set({ epsilonLimit: null });
+    expect(state().limits!.problem).toMatchObject(problem(/protects nobody/));
+    set({ epsilonLimit: null, leastNoiseMultiplier: null });
     await allowed(5);
   });
 
@@ -447,6 +451,18 @@ describe('a worker that died', () => {
     expect([released, trainer.terminated]).toEqual([1, 1]);
     await until(() => server.connections === 0, 'the connection to close');
     expect(server.updates).toEqual([]);
+  });
+
+  test('while it works out what the limits allow is noticed when joining', async () => {
+    await open();
+    await prepare();
+    trainer.silent.add('roundsWithin');
+    contributor.setLimits({ ...state().limits!.limits, mostRounds: 2 });
+    const joining = contributor.join();
+    trainer.die();
+    await joining;
+    expect(state().participation).toMatchObject({ status: 'stopped', because: 'device-error' });
+    expect(server.joins).toEqual([]);
   });
 
   test('after everything was prepared is noticed at the latest when joining', async () => {

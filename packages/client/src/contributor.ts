@@ -11,6 +11,7 @@ import type { LimitedRun, LimitsAccountant } from './ownLimits.ts';
 import { limitsOfPlan, problemAtOnce, viewOfLimits } from './ownLimits.ts';
 import { DEFAULT_STEP_TIMEOUT_MS, RoundLoop } from './roundLoop.ts';
 import { fetchRun } from './runConnection.ts';
+import { SEND_TICK_MS } from './sendTick.ts';
 import { Spending } from './spending.ts';
 import type { ContributorController, ContributorState, Limits } from './state.ts';
 import { StateStore, clientError } from './stateStore.ts';
@@ -58,6 +59,7 @@ export class Contributor implements ContributorController {
   /** What the limits that were set last come to. */
   #limitsKnown: Promise<void> = Promise.resolve();
   #workerFailure: ChoraleError | null = null;
+  readonly #workerFailed = Promise.withResolvers<void>();
 
   constructor(options: ContributorOptions) {
     this.#options = options;
@@ -74,6 +76,7 @@ export class Contributor implements ContributorController {
       'The part of this page that trains has stopped. Nothing was sent. Reload the page.',
     );
     this.#workerFailure = failure;
+    this.#workerFailed.resolve();
     const failed = { status: 'failed', error: clientError(failure) } as const;
     const { run, device, rows } = this.#store.state;
     if (run.status === 'loading') this.#store.set({ run: failed });
@@ -237,10 +240,11 @@ export class Contributor implements ContributorController {
     const { run, device, rows, participation } = this.#store.state;
     if (run.status !== 'ready' || device.status !== 'ready' || rows.report.status !== 'ready') return;
     if (this.#loop || participation.status === 'preparing') return;
-    await this.#limitsKnown;
+    await Promise.race([this.#limitsKnown, this.#workerFailed.promise]);
     const { limits } = this.#store.state;
     // A plan that she refuses is not joined; why stands in the limits
-    if (!limits || limits.problem || this.#store.state.participation.status === 'preparing') return;
+    if (!limits || limits.problem || this.#loop) return;
+    if (this.#store.state.participation.status === 'preparing') return;
     this.#store.setParticipation({ status: 'preparing', what: 'Joining the run', fraction: null });
     let release: (() => void) | null = null;
     try {
@@ -269,6 +273,7 @@ export class Contributor implements ContributorController {
       trainer: this.#worker.trainer,
       store: this.#store,
       stepTimeoutMs: this.#stepTimeoutMs,
+      sendTickMs: SEND_TICK_MS,
       onEnded: () => {
         release();
         this.#worker.terminate();

@@ -11,6 +11,17 @@ afterEach(async () => {
   await bench.clean();
 });
 
+test('an update leaves on a tick, however early it is ready', async () => {
+  const { server } = bench;
+  const taker = await bench.join({ sendTickMs: 700 });
+  const startedAtMs = performance.now();
+  server.startRound(1);
+  (await taker.training()).finish();
+  await taker.settled(1, 'accepted');
+  // The tab's round starts later than ours: nothing but the tick makes this true
+  expect(performance.now() - startedAtMs).toBeGreaterThanOrEqual(700);
+});
+
 describe('a round', () => {
   test('is computed from the adapter that came, delivered, and kept without its bytes', async () => {
     const { server } = bench;

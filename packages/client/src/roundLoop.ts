@@ -2,11 +2,12 @@ import { proxy } from 'comlink';
 import type { PrivacyPlan } from '@chorale/privacy';
 import { roundEvent } from '@chorale/privacy';
 import type { Availability, JoinedMessage, PublicRun, RoundStartMessage, RunState } from '@chorale/protocol';
-import { ChoraleError, ENDED_STATUSES, PROTOCOL_VERSION, encodedBytes, wireError } from '@chorale/protocol';
+import { ChoraleError, ENDED_STATUSES, PROTOCOL_VERSION, updateBytes, wireError } from '@chorale/protocol';
 import { ContributionList } from './contributionList.ts';
 import type { IdentityBackup } from './identityBackup.ts';
 import type { Identity, Ledger, LedgerEntry } from './ledger.ts';
 import { RunConnection, fetchRun } from './runConnection.ts';
+import { untilTick } from './sendTick.ts';
 import { Spending } from './spending.ts';
 import type { Limits, Participation, StopReason } from './state.ts';
 import type { StateStore } from './stateStore.ts';
@@ -33,6 +34,8 @@ export type RoundLoopOptions = {
   trainer: TrainerRemote;
   store: StateStore;
   stepTimeoutMs: number;
+  /** Updates leave at multiples of this since their round's start; > 0, `SEND_TICK_MS` in product code. */
+  sendTickMs: number;
   /** Called once, when taking part is over, whatever the reason. */
   onEnded(): void;
 };
@@ -56,6 +59,8 @@ export class RoundLoop {
   #nextStart: { message: RoundStartMessage; adapter: Uint8Array } | null = null;
   /** On the present connection, with every round counted that the server charges and this ledger did not. */
   #joined = false;
+  /** Her name was given to the backup; once a page is enough. */
+  #backedUp = false;
   #paused = false;
   /** Which limit of her own was reached; only a new page can change that. */
   #reading: (Participation & { status: 'reading' }) | null = null;
@@ -88,7 +93,7 @@ export class RoundLoop {
       plan,
       askEpsilon: (event, delta) => answerInTime(trainer.epsilonOf(event, delta), stepTimeoutMs),
     });
-    this.#contributions = new ContributionList(store, this.#spending, encodedBytes(run.plan.parameterCount));
+    this.#contributions = new ContributionList(store, this.#spending, updateBytes(run.plan));
     this.#delivery = new UpdateDelivery({
       runId: run.runId,
       connection: this.#connection,
@@ -157,7 +162,8 @@ export class RoundLoop {
       const joined = await this.#join(identity);
       const { contributorId, token } = joined;
       await ledger.saveIdentity({ contributorId, token, planHash: run.planHash });
-      void identityBackup?.save(run.runId, { contributorId, token });
+      if (!this.#backedUp) void identityBackup?.save(run.runId, { contributorId, token });
+      this.#backedUp = true;
       await this.#restore(joined.chargedRounds);
       this.#joined = true;
       this.#onRunState(joined.state);
@@ -320,7 +326,9 @@ export class RoundLoop {
     // Before each round, whatever was found after the last one
     await this.#checkLimits();
     if (this.#reading || this.#givenUp || this.#ended) return;
+    const startedAtMs = performance.now();
     const entry = await this.#compute(round, adapter);
+    await sleep(untilTick(startedAtMs, performance.now(), this.#options.sendTickMs));
     await this.#delivery.deliver(entry);
     await this.#checkLimits();
   }

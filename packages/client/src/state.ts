@@ -132,7 +132,10 @@ export type ContributorState = {
   spentEpsilon: number | null;
   /** Epsilon after all rounds of the plan, rounded up; null when privacy.unit is none. */
   plannedEpsilon: number | null;
-  /** What this browser has spent in other runs, all together, rounded up; null when there are none. */
+  /**
+   * What this browser has spent in other runs, all together and at this run's targetDelta, rounded up; Infinity when some
+   * of it had no protection or cannot be read; null when there are none, and for a moment until it is computed.
+   */
   otherRunsEpsilon: number | null;
   /** Her own limits: at first just what the whole plan asks for. null until the run is loaded. */
   limits: LimitsView | null;

@@ -1,5 +1,5 @@
 import type { DpEvent, PrivacyPlan } from '@chorale/privacy';
-import { noiseSource, webCryptoRandom } from '@chorale/privacy';
+import { noiseSource, noisyLocalCounts, webCryptoRandom } from '@chorale/privacy';
 import type { BackendName, RunPlan } from '@chorale/protocol';
 import { ChoraleError, decodeAdapter, encodeUpdate } from '@chorale/protocol';
 import type { Compute, Example, LabelledRow, ModelFiles, Table, WasmUrls } from '@chorale/trainer';
@@ -8,6 +8,7 @@ import {
   checkFileSize,
   chooseBackend,
   computeClientUpdate,
+  countCorrect,
   describeAdapter,
   openCompute,
   privacyPlanOf,
@@ -139,17 +140,29 @@ export class TrainerHost {
     const binding = { planHash, basisHash: plan.basisHash, parameterCount: plan.parameterCount };
     const { parameters } = decodeAdapter(adapter, binding);
     const privacyPlan = privacyPlanOf(plan);
+    const noise = noiseSource(privacyPlan.noise);
+    const compute = this.#interruptible(this.#compute!);
+    const examples = this.#examples;
+    const localCounts =
+      plan.config.localMetrics === undefined
+        ? null
+        : noisyLocalCounts(
+            privacyPlan,
+            await countCorrect(parameters, examples, { compute, classifier }),
+            noise,
+          );
+    onStep(0);
     const update = await computeClientUpdate(parameters, {
-      compute: this.#interruptible(this.#compute!),
+      compute,
       classifier,
-      examples: this.#examples,
+      examples,
       plan: privacyPlan,
       random: webCryptoRandom,
-      noise: noiseSource(privacyPlan.noise),
+      noise,
       onStep,
     });
     await this.#abortIfCancelled();
-    return encodeUpdate(update, round, binding);
+    return encodeUpdate(update, round, binding, localCounts);
   }
 
   /** Gives the round in work up after its present step; nothing of it leaves. */

@@ -1,4 +1,4 @@
-import { encodedBytes } from '@chorale/protocol';
+import { updateBytes } from '@chorale/protocol';
 import type { RunState } from '@chorale/protocol';
 import type {
   ContributorController,
@@ -23,7 +23,7 @@ export function createFakeController(wanted: string | null): ContributorControll
   const run = fakeRun(variant);
   const planned = fakePlannedEpsilon(variant);
   const limitsView = (limits: Limits) => fakeLimitsView(limits, run.run.plan, planned);
-  const payloadBytes = encodedBytes(run.run.plan.parameterCount);
+  const payloadBytes = updateBytes(run.run.plan);
   let lines: string[][] = [];
   let generation = 0;
   let state: ContributorState = {

@@ -34,7 +34,7 @@ import type {
   RunState,
   UpdateReceipt,
 } from '@chorale/protocol';
-import { ChoraleError, decodeUpdate, encodedBytes, wireError } from '@chorale/protocol';
+import { ChoraleError, decodeUpdate, updateBytes, wireError } from '@chorale/protocol';
 import type { EngineRow, Store, StoredRun } from '@chorale/store';
 import type { TestMetrics } from '../evaluation/testMetrics.ts';
 import { measureAdapter } from '../evaluation/testMetrics.ts';
@@ -46,6 +46,7 @@ import { GlobalAdapters } from './globalAdapters.ts';
 import { LedgerMirror } from './ledgerMirror.ts';
 import type { RunAudience } from './runAudience.ts';
 import type { RunEpsilons } from './runEpsilons.ts';
+import { readUpdate, sumLocalCounts } from './storedUpdates.ts';
 
 export type RunHostOptions = {
   stored: StoredRun;
@@ -54,6 +55,8 @@ export type RunHostOptions = {
   /** Null when the run has no test file. */
   evaluation: Evaluation | null;
   epsilons: RunEpsilons;
+  /** Noise in each of the two local counts of a contributor; null when the run asks for none. */
+  localCountsNoiseStdDev: number | null;
   timing: RoundTiming;
   log: Log;
   /** Milliseconds since 1970. */
@@ -201,13 +204,7 @@ export class RunHost {
     try {
       // A deadline that has passed holds, even if its timer is late.
       this.#dispatch({ type: 'tick' });
-      const decoded = decodeUpdate(payload, this.#binding);
-      if (decoded.round !== round) {
-        throw new ChoraleError(
-          'UPDATE_MALFORMED',
-          `expected bytes of round ${round}, got those of round ${decoded.round}`,
-        );
-      }
+      readUpdate(payload, round, this.#binding, this.#options.localCountsNoiseStdDev !== null);
       const sha256 = sha256Of(payload);
       if (this.#verdictOn({ round, contributorId, sha256 }) === 'duplicate') {
         return { round, duplicate: true };
@@ -363,11 +360,13 @@ export class RunHost {
       return;
     }
     let parameters: Float64Array;
+    let localMetrics: RoundRecord['localMetrics'];
     try {
       const updates = store.listUpdates(runId, closed.round).map(({ contributorId, bytes }) => ({
         contributorId,
-        values: decodeUpdate(bytes, this.#binding).values,
+        ...decodeUpdate(bytes, this.#binding),
       }));
+      localMetrics = sumLocalCounts(updates, this.#options.localCountsNoiseStdDev);
       if (updates.length !== closed.received.length) {
         throw new ChoraleError(
           'INTERNAL',
@@ -394,8 +393,8 @@ export class RunHost {
       testAccuracy: null,
       testLoss: null,
       spentEpsilon: this.epsilons.of(charged),
-      localMetrics: null,
-      uplinkBytes: encodedBytes(plan.parameterCount),
+      localMetrics,
+      uplinkBytes: updateBytes(plan),
       durationMs: Math.max(0, this.#now() - closed.startedAtMs),
     };
     this.#dispatch({ type: 'aggregated' }, (engine) =>

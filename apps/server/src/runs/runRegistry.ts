@@ -1,7 +1,7 @@
 import { initialState, serializeState } from '@chorale/coordinator';
 import type { RoundTiming } from '@chorale/coordinator';
 import type { ModelFile, PublicRun, ResolvedRun, RunDetail } from '@chorale/protocol';
-import { ChoraleError, encodedBytes } from '@chorale/protocol';
+import { ChoraleError, updateBytes } from '@chorale/protocol';
 import type { StoredRun } from '@chorale/store';
 import type { DataDirectory } from '../dataDirectory.ts';
 import type { Log } from '../log.ts';
@@ -94,7 +94,7 @@ export class RunRegistry {
       testLoss: null,
       spentEpsilon: run.plan.config.privacy.unit === 'none' ? null : 0,
       localMetrics: null,
-      uplinkBytes: encodedBytes(run.plan.parameterCount),
+      uplinkBytes: updateBytes(run.plan),
       durationMs: 0,
     });
     this.#options.log('info', `created run ${run.runId}`);
@@ -112,7 +112,7 @@ export class RunRegistry {
   /** The largest part of a message in any run: an update, or the list of all rounds in a join. */
   largestMessageBytes(): number {
     const largestOf = ({ plan }: ResolvedRun): number =>
-      Math.max(encodedBytes(plan.parameterCount), ROUND_JSON_BYTES * plan.config.rounds.count);
+      Math.max(updateBytes(plan), ROUND_JSON_BYTES * plan.config.rounds.count);
     return Math.max(0, ...this.list().map(({ run }) => largestOf(run)));
   }
 
@@ -135,7 +135,7 @@ export class RunRegistry {
   }
 
   #open(stored: StoredRun): RunHost {
-    const { data, audience, timing, log } = this.#options;
+    const { data, audience, parts, timing, log } = this.#options;
     const { run } = stored;
     const host = new RunHost({
       stored,
@@ -143,10 +143,9 @@ export class RunRegistry {
       audience,
       evaluation: this.#evaluation(stored),
       epsilons: new RunEpsilons(
-        run.plan.config.privacy.unit === 'none'
-          ? null
-          : (rounds) => this.#options.parts.spentEpsilon(run.plan, rounds),
+        run.plan.config.privacy.unit === 'none' ? null : (rounds) => parts.spentEpsilon(run.plan, rounds),
       ),
+      localCountsNoiseStdDev: parts.localCountsNoiseStdDev(run.plan),
       timing,
       log,
     });

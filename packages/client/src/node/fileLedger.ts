@@ -53,7 +53,11 @@ export function openFileLedger(path: string, runId: string): Ledger {
     write: async ({ round, event, payload, outcome }) =>
       write(
         'INSERT OR REPLACE INTO entries (run_id, round, event, payload, outcome) VALUES (?, ?, ?, ?, ?)',
-        ...[runId, round, JSON.stringify(event), payload, outcome],
+        runId,
+        round,
+        JSON.stringify(event),
+        payload,
+        outcome,
       ),
     otherRuns: async () =>
       attempt(path, () => database.prepare('SELECT * FROM entries WHERE run_id <> ?').all(runId)).map((row) =>

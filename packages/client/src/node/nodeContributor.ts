@@ -24,6 +24,8 @@ export function createNodeContributor(options: {
   forcedBackend: Extract<BackendName, 'wasm' | 'cpu'>;
   ledgerPath: string | null;
   limits?: Partial<Limits>;
+  /** A device that makes no step for so long is stuck; default ten minutes. */
+  stepTimeoutMs?: number;
 }): ContributorController {
   carryErrorCodes();
   const { ledgerPath, ...others } = options;

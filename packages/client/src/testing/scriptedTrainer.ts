@@ -39,7 +39,7 @@ export class ScriptedTrainer {
   /** What happens to the round in work when it is cancelled; a real one stops after its present step. */
   onCancel: 'abort' | 'go-on' = 'abort';
   /** The next call of these never answers, as with a worker that died. */
-  readonly silent = new Set<'checkDevice' | 'openTable' | 'chooseColumns' | 'setRun'>();
+  readonly silent = new Set<'checkDevice' | 'openTable' | 'chooseColumns' | 'setRun' | 'roundsWithin'>();
   terminated = 0;
   readonly #binding: Binding;
   readonly #channel = new MessageChannel();
@@ -51,8 +51,11 @@ export class ScriptedTrainer {
     this.#binding = binding;
     const answer = async <T>(name: Parameters<typeof this.silent.has>[0], value: T): Promise<T> =>
       this.silent.has(name) ? await new Promise<T>(() => undefined) : value;
+    const accounting = openAccounting();
     const host = {
-      ...openAccounting(),
+      epsilonOf: accounting.epsilonOf,
+      roundsWithin: (...question: Parameters<typeof accounting.roundsWithin>) =>
+        answer('roundsWithin', accounting.roundsWithin(...question)),
       trainRound: (task: RoundTask, onStep: (step: number) => void) => this.#trainRound(task, onStep),
       cancelRound: () => {
         this.cancels += 1;

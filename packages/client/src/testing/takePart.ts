@@ -59,6 +59,7 @@ export type TakerOptions = {
   limits?: Partial<Limits>;
   identityBackup?: IdentityBackup;
   stepTimeoutMs?: number;
+  sendTickMs?: number;
 };
 
 /** A contributor in a round loop on a scripted server, with all that a test looks at. */
@@ -73,7 +74,13 @@ export class Taker {
 
   constructor(
     server: ScriptedServer,
-    { ledger = new ProbedLedger(), limits, identityBackup, stepTimeoutMs = 60_000 }: TakerOptions,
+    {
+      ledger = new ProbedLedger(),
+      limits,
+      identityBackup,
+      stepTimeoutMs = 60_000,
+      sendTickMs = 1,
+    }: TakerOptions,
   ) {
     this.ledger = ledger;
     const plan = privacyPlanOf(server.run.run.plan);
@@ -94,6 +101,7 @@ export class Taker {
       ledger,
       identityBackup: identityBackup ?? null,
       stepTimeoutMs,
+      sendTickMs,
       trainer: this.trainer.remote,
       store: this.store,
       onEnded: () => {
