@@ -124,7 +124,9 @@ function planOfConfig(path: string, values: PlanOptions): { plan: PrivacyPlan; s
   }
   const noiseMultiplier = refusedByAccountant(() => resolveNoiseMultiplier(config));
   if (config.localMetrics !== undefined) {
-    process.stdout.write('The run also releases noisy counts (localMetrics); this audit is of its updates alone.\n');
+    process.stdout.write(
+      'The run also releases noisy counts (localMetrics); this audit is of its updates alone.\n',
+    );
   }
   return {
     // The counts of localMetrics are another release, of which no update shows anything
