@@ -150,7 +150,11 @@ test('an admin watches rounds live, pauses, resumes, stops and takes the adapter
   const download = await downloading;
   expect(download.suggestedFilename()).toBe(`${runId}-v${state.adapterVersion}.zip`);
   const files = unzipSync(new Uint8Array(readFileSync(await download.path())));
-  expect(Object.keys(files).toSorted()).toEqual(['adapter_config.json', 'adapter_model.safetensors']);
+  expect(Object.keys(files).toSorted()).toEqual([
+    'README.md',
+    'adapter_config.json',
+    'adapter_model.safetensors',
+  ]);
   const config: unknown = JSON.parse(Buffer.from(files['adapter_config.json']!).toString());
   expect(config).toMatchObject({ peft_type: 'LORA', r: 2, lora_alpha: 2 });
   // Throws for values that are not finite

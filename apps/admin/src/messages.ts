@@ -198,7 +198,7 @@ export const messages = {
 
     adapter: 'Adapter',
     adapterText: (version: number) =>
-      `Version ${version}, as a zip in the layout of Hugging Face PEFT: adapter_config.json and adapter_model.safetensors.`,
+      `Version ${version}, as a zip in the layout of Hugging Face PEFT: adapter_config.json, adapter_model.safetensors and a README that says how the rows behind it are protected.`,
     adapterNone: 'No round is aggregated yet. After round 1 the adapter can be downloaded here.',
     download: (version: number) => `Download adapter version ${version}`,
   },

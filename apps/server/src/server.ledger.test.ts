@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { publicRunSchema, runDetailSchema } from '@chorale/protocol';
-import { TestSite, codeOf, getDetail, getRun, until } from './testServer.fixture.ts';
+import { unzipSync } from 'fflate';
+import { TestSite, asAdmin, codeOf, getDetail, getRun, until } from './testServer.fixture.ts';
 
 let site: TestSite;
 afterEach(async () => {
@@ -144,7 +145,11 @@ describe('an accountant that fails', () => {
     const detail = runDetailSchema.parse(await getDetail(server));
     expect(detail).toMatchObject({ plannedEpsilon: null, contributors: [{ spentEpsilon: null }] });
     expect(detail.rounds.map(({ spentEpsilon }) => spentEpsilon)).toEqual([null, null]);
-    expect(site.problems).toEqual([]);
+    expect(site.problems).toEqual([expect.stringContaining('NO PRIVACY PROTECTION')]);
+    const zip = await (await asAdmin(server, `runs/${server.runId}/adapter.zip`)).arrayBuffer();
+    const card = new TextDecoder().decode(unzipSync(new Uint8Array(zip))['README.md']);
+    expect(card).toContain('**NO PRIVACY PROTECTION');
+    expect(card).not.toMatch(/epsilon/);
   });
 });
 

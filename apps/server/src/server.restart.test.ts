@@ -1,3 +1,4 @@
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openDataDirectory } from './dataDirectory.ts';
 import { INITIAL_PARAMETERS, TestSite, asAdmin, getDetail, getRun, until } from './testServer.fixture.ts';
@@ -148,6 +149,21 @@ describe('a server that comes back', () => {
     )!;
     const response = await fetch(new URL(old.path, second.contributeUrl));
     expect(new Uint8Array(await response.arrayBuffer())).toEqual(Uint8Array.of(1, 2, 3));
+  });
+
+  it('refuses a run whose plan an earlier version wrote, and says what to do', async () => {
+    site = new TestSite();
+    const server = await site.start();
+    await site.stop(server);
+    const database = new DatabaseSync(`${site.dataDir}/chorale.sqlite`);
+    const { plan } = database.prepare('SELECT plan FROM runs').get() as { plan: string };
+    const older = JSON.parse(plan) as { config: { training: { clipping?: string } } };
+    delete older.config.training.clipping;
+    database.prepare('UPDATE runs SET plan = ?').run(JSON.stringify(older));
+    database.close();
+    await expect(site.start()).rejects.toThrow(
+      new RegExp(`found run ${server.runId} of another; start with another --data-dir`),
+    );
   });
 
   it('refuses a data directory that another server has open', async () => {

@@ -17,7 +17,7 @@ export { poissonSample } from './mechanism/poissonSample.ts';
 export { noiseSource } from './mechanism/integerNoise.ts';
 export type { NoiseSource } from './mechanism/integerNoise.ts';
 export { GRID_UNITS, MAX_MICRO_BATCH_SIZE } from './mechanism/grid.ts';
-export { checkPrivacyPlan, roundEvent, eventOfRounds, sensitivityOf, noiseStdDev } from './mechanism/plan.ts';
+export { checkPrivacyPlan, roundEvent, eventOfRounds, sensitivityOf } from './mechanism/plan.ts';
 export type { PrivacyPlan, ClippingRule, NoiseKind } from './mechanism/plan.ts';
 export { mechanismOf } from './mechanism/mechanism.ts';
 export type { Mechanism } from './mechanism/mechanism.ts';

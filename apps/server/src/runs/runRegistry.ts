@@ -1,7 +1,7 @@
 import { initialState, serializeState } from '@chorale/coordinator';
 import type { RoundTiming } from '@chorale/coordinator';
 import type { ModelFile, PublicRun, ResolvedRun, RunDetail } from '@chorale/protocol';
-import { ChoraleError, updateBytes } from '@chorale/protocol';
+import { ChoraleError, canonicalJson, resolvedRunSchema, updateBytes } from '@chorale/protocol';
 import type { StoredRun } from '@chorale/store';
 import type { DataDirectory } from '../dataDirectory.ts';
 import type { Log } from '../log.ts';
@@ -10,6 +10,7 @@ import { newRun } from '../runSetup.ts';
 import type { Evaluation, ModelFiles, ServerParts } from '../serverParts.ts';
 import type { RunAudience } from './runAudience.ts';
 import { RunEpsilons } from './runEpsilons.ts';
+import { NO_PRIVACY, modelCard } from './modelCard.ts';
 import { RunHost } from './runHost.ts';
 import { publicRun, runDetail } from './runViews.ts';
 
@@ -29,9 +30,13 @@ export class RunRegistry {
   readonly #options: RunRegistryOptions;
   readonly #hosts = new Map<string, RunHost>();
 
+  /** @throws {ChoraleError} CONFIG_INVALID: a stored run was made by another version of the program */
   constructor(options: RunRegistryOptions) {
     this.#options = options;
-    for (const stored of options.data.store.listRuns()) this.#open(stored);
+    for (const stored of options.data.store.listRuns()) {
+      requireThisVersion(stored.run);
+      this.#open(stored);
+    }
   }
 
   /** Starts the clocks of all runs; to be called when contributors can be reached. */
@@ -125,12 +130,15 @@ export class RunRegistry {
     return undefined;
   }
 
-  /** The newest global adapter as Hugging Face PEFT's files. */
+  /** The newest global adapter as Hugging Face PEFT's files, with a README that says how it was protected. */
   exportAdapter(host: RunHost): { adapterVersion: number; files: Map<string, Uint8Array> } {
     const { parts, data } = this.#options;
     const { run } = host;
     const { adapterVersion, parameters } = data.store.latestAdapter(run.runId);
     const files = parts.exportPeft(this.#modelFiles(run), run.plan.config, Float32Array.from(parameters));
+    // Each version is made by one round, and round 0 is the start
+    const record = data.store.listRecords(run.runId).find((one) => one.adapterVersion === adapterVersion);
+    if (record) files.set('README.md', new TextEncoder().encode(modelCard(run, record)));
     return { adapterVersion, files };
   }
 
@@ -150,6 +158,7 @@ export class RunRegistry {
       log,
     });
     this.#hosts.set(run.runId, host);
+    if (run.plan.config.privacy.unit === 'none') log('warning', `run ${run.runId}: ${NO_PRIVACY}`);
     return host;
   }
 
@@ -185,4 +194,17 @@ export class RunRegistry {
     const { files } = this.#options.data;
     return new Map(run.plan.model.files.map((file) => [file.name, files.read(file.sha256)]));
   }
+}
+
+/**
+ * A plan says all that contributors agreed to. One that this version would read differently, even by filling in a default
+ * that its hash does not cover, is not run.
+ */
+function requireThisVersion(run: ResolvedRun): void {
+  const read = resolvedRunSchema.safeParse(run);
+  if (read.success && canonicalJson(read.data) === canonicalJson(run)) return;
+  throw new ChoraleError(
+    'CONFIG_INVALID',
+    `expected runs of this version of Chorale in the data directory, found run ${run.runId} of another; start with another --data-dir, or this one with the version that made it`,
+  );
 }

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { examplePlan, unprotectedPlan } from '../testing/plans.ts';
 import { mechanismOf } from './mechanism.ts';
-import { noiseStdDev, roundEvent } from './plan.ts';
+import { roundEvent, sensitivityOf } from './plan.ts';
 import type { PrivacyPlan } from './plan.ts';
 
 const contributorPlan: PrivacyPlan = { ...examplePlan, unit: 'contributor' };
@@ -49,7 +49,10 @@ test('property: noise and grid agree with the plan, and noise is an exact multip
       const plan = { ...(whole ? contributorPlan : examplePlan), clippingNorm, noiseMultiplier };
       const { gridStep, noiseStdDevUnits } = mechanismOf(plan);
       expect(noiseStdDevUnits).toBe(noiseMultiplier * (whole ? 2 : 1) * 32_768);
-      expect((noiseStdDevUnits! * gridStep) / noiseStdDev(plan)).toBeCloseTo(1, 12);
+      expect((noiseStdDevUnits! * gridStep) / (plan.noiseMultiplier * sensitivityOf(plan))).toBeCloseTo(
+        1,
+        12,
+      );
     }),
   );
 });

@@ -110,11 +110,6 @@ export function eventOfRounds(plan: PrivacyPlan, rounds: number): DpEvent {
   return { type: 'self-composed', event: roundEvent(plan), count: rounds };
 }
 
-/** Standard deviation of the noise on each coordinate, unit of the value it is added to. */
-export function noiseStdDev(plan: PrivacyPlan): number {
-  return plan.noiseMultiplier * sensitivityOf(plan);
-}
-
 function requireOneOf(field: keyof PrivacyPlan, value: string, allowed: readonly string[]): void {
   if (!allowed.includes(value)) {
     throw new RangeError(`${field} must be one of ${allowed.join(', ')}, got ${value}`);

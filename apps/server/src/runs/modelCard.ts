@@ -1,0 +1,49 @@
+import type { ResolvedRun, RoundRecord } from '@chorale/protocol';
+
+/** Said wherever a run without protection is handed on. */
+export const NO_PRIVACY =
+  'NO PRIVACY PROTECTION: what contributors send is neither clipped nor noised, and the adapter may give single rows away';
+
+/**
+ * README.md of a downloaded adapter: whoever gets it should know how well the rows behind it are protected.
+ * @param record of the round that made this version
+ */
+export function modelCard({ runId, plan, planHash }: ResolvedRun, record: RoundRecord): string {
+  const { config } = plan;
+  return `---
+base_model: ${config.model}
+library_name: peft
+---
+
+# ${config.name}
+
+${config.purpose}
+
+FFA-LoRA adapter (rank ${config.adapter.rank}, alpha ${config.adapter.alpha}) trained with Chorale from the private rows of its contributors,
+which never left their devices.
+
+- Labels: ${config.task.labels.join(', ')}
+- Run ${runId}, adapter version ${record.adapterVersion} of ${config.rounds.count}, plan hash \`${planHash}\`
+- Accuracy on the public test file: ${record.testAccuracy === null ? 'not measured' : `${(100 * record.testAccuracy).toFixed(1)} %`}
+
+## Privacy
+
+${privacyText(plan, record)}
+`;
+}
+
+function privacyText(
+  { config, noiseMultiplier }: ResolvedRun['plan'],
+  { spentEpsilon }: RoundRecord,
+): string {
+  const { privacy, training } = config;
+  if (privacy.unit === 'none') return `**${NO_PRIVACY}.**`;
+  const unit =
+    privacy.unit === 'example'
+      ? 'one row of one contributor (left out or not)'
+      : 'all that one contributor put in (any two data sets)';
+  return `(epsilon, delta)-differential privacy with epsilon ${spentEpsilon ?? 'unknown'} (rounded up, of the contributor who took part most) and delta
+${privacy.targetDelta}, against everybody who sees the updates or the adapter. Unit of protection: ${unit}.
+Mechanism: Gaussian noise on each contributor's device, noise multiplier ${noiseMultiplier}, clipping norm ${training.clippingNorm}, sampling
+rate ${training.samplingRate}, ${training.localSteps} local steps a round. Several rows about the same thing are protected less well together.`;
+}
