@@ -101,8 +101,9 @@ test('a run without protection says so wherever an epsilon would stand', async (
   const tab = await newTab();
   await contribute(tab, served.tabUrl, csvRows(16));
   await expect(statusOf(tab)).toHaveAttribute('data-status', 'stopped', { timeout: 120_000 });
-  await expect(tab.page.getByText(/no privacy protection/i).first()).toBeVisible();
-  await expect(tab.page.getByText(/epsilon spent/i)).toHaveCount(0);
+  await expect(tab.page.getByText('This run protects nothing.').first()).toBeVisible();
+  await expect(tab.page.getByRole('cell', { name: 'no protection' })).toHaveCount(2);
+  await expect(tab.page.getByText('There is no epsilon to spend')).toBeVisible();
   const admin = await newTab();
   await admin.page.goto(served.adminUrl);
   await expect(admin.page.getByText(/no privacy/i).first()).toBeVisible();
