@@ -87,7 +87,7 @@ export class DirectedProfile {
    */
   epsilon(delta: number, enough = 0): number {
     if (this.#largestLoss <= enough) return this.#largestLoss;
-    let window = this.#windowAt(this.#tiltOfLevel(-Math.log(delta)));
+    let window = this.#windowAt(this.#tiltOfDelta(delta));
     for (;;) {
       // Most of delta is in the largest loss there is, as when an example is added under little noise.
       if (!(this.#largestLoss - window.lowest > this.#aim.absolute / 2)) return this.#largestLoss;
@@ -96,7 +96,10 @@ export class DirectedProfile {
         (loss) => loss.epsilon(delta),
         (finer, coarser) => ({
           slack: coarser - finer,
-          aim: finer <= enough || !isClean(window, finer) ? Infinity : this.#aim.absolute + this.#aim.relative * finer,
+          aim:
+            finer <= enough || !isClean(window, finer)
+              ? Infinity
+              : this.#aim.absolute + this.#aim.relative * finer,
           limit: Math.max(LIMIT.absolute, LIMIT.relative * finer),
         }),
       );
@@ -214,6 +217,17 @@ export class DirectedProfile {
     return { value, mean };
   }
 
+  /**
+   * The tilt of the smallest epsilon that delta(epsilon) ≤ c·e^(K − θ·epsilon) gives, c = θ^θ/(1 + θ)^(1 + θ) (Canonne,
+   * Kamath, Steinke 2020, Proposition 12), where θK′ − K = log(1/delta) − log(1 + θ).
+   */
+  #tiltOfDelta(delta: number): number {
+    return growingRoot((tilt) => {
+      const { value, mean } = this.#sum(tilt);
+      return tilt * mean - value + Math.log(delta) + Math.log1p(tilt);
+    });
+  }
+
   /** The tilt of the Chernoff bound P(loss ≥ x) ≤ e^(−level) with the smallest x, where θK′ − K = level. */
   #tiltOfLevel(level: number): number {
     return growingRoot((tilt) => {
@@ -243,11 +257,13 @@ export class DirectedProfile {
     const level = tilt * centre - base + CHARGED_EDGE;
     const highestTilt = this.#tiltOfLevel(level);
     const reach = tiltedEdge(1, FAR_EDGE) - WRAPPED_PART * (centre - lowest);
+    const highest = Math.max(this.#sum(highestTilt).mean, reach);
     return {
       tilt,
       centre,
-      lowest,
-      highest: Math.max(this.#sum(highestTilt).mean, reach),
+      // Narrower than that only where the loss is nearly a single number.
+      lowest: Math.min(lowest, highest - 1 / (1 + tilt)),
+      highest,
       tailTilt: Math.max(highestTilt - tilt, 1e-3 * highestTilt),
     };
   }

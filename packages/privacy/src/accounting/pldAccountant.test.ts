@@ -165,6 +165,52 @@ test('a finer grid comes down to the tight value, from above', () => {
   }
 });
 
+test('where delta is larger than any loss allows, epsilon is 0', () => {
+  // Under little noise nearly every outcome has the same tiny loss when an example is added: log(1/(1 − q)) a step.
+  // delta(0) is at most 1 − (1 − q)^T.
+  for (const [q, sigma, count, delta] of [
+    [2.268e-4, 0.536, 2, 0.0073],
+    [1e-4, 0.3, 200, 0.0201],
+  ] as const) {
+    expect(1 - (1 - q) ** count).toBeLessThan(delta);
+    for (const direction of ['remove', 'add'] as const) {
+      const step = { samplingRate: q, noiseMultiplier: sigma, count };
+      expect(new DirectedProfile([step], direction).epsilon(delta)).toBeLessThan(1e-4);
+    }
+  }
+});
+
+test('a loss that is nearly a single number', () => {
+  // σ 0.1, an example added: all but 3e-7 of the outcomes have the loss log(1/(1 − q)), so delta = 1 − e^(epsilon − loss).
+  const profile = new DirectedProfile([{ samplingRate: 0.01, noiseMultiplier: 0.1, count: 1 }], 'add');
+  const exact = -Math.log1p(-0.01) + Math.log1p(-0.005);
+  expect(profile.epsilon(0.005)).toBeGreaterThan(exact - 1e-6);
+  expect(profile.epsilon(0.005)).toBeLessThan(exact + 1e-4);
+});
+
+test('outcomes that do not get onto the grid keep their mass, at a loss that is no smaller', () => {
+  const step = { samplingRate: 0.2, noiseMultiplier: 1, count: 1 };
+  const window = { tilt: 0, centre: 0, lowest: -4, highest: 8, tailTilt: 5 };
+  const at = (direction: Direction, outcomes: readonly [number, number]) =>
+    new ComposedLoss([{ ...step, outcomes }], direction, window, 2 ** 14, 1e-24);
+  const [lowest, highest] = outcomeRange(step, 1e-24);
+  for (const [direction, outcomes] of [
+    ['remove', [0.2, highest]],
+    ['add', [lowest, 0.3]],
+  ] as const) {
+    for (const epsilon of [0, 0.01, 0.1]) {
+      const exact = oneStepDelta(step, epsilon, direction);
+      const whole = at(direction, [lowest, highest]).delta(epsilon);
+      const cut = at(direction, outcomes).delta(epsilon);
+      expect(whole).toBeGreaterThanOrEqual(exact * (1 - 1e-12));
+      expect(whole).toBeLessThan(exact * (1 + 1e-3) + 1e-6);
+      expect(cut).toBeGreaterThanOrEqual(whole * (1 - 1e-6));
+    }
+    // Where every loss counts: without the mass that was cut this would be near a half.
+    expect(at(direction, outcomes).delta(0)).toBeLessThan(1.2 * at(direction, [lowest, highest]).delta(0));
+  }
+});
+
 describe('without a grid', () => {
   test('unsampled Gaussians are exact, however they are composed', () => {
     // dp.json, derived.gaussian_eps: σ 50, 1000 steps
