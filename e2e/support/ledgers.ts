@@ -20,14 +20,14 @@ export async function browserLedger(page: Page, runId: string): Promise<BrowserE
   const entries = await page.evaluate(async (wanted) => {
     const database = await new Promise<IDBDatabase>((resolve, reject) => {
       const request = indexedDB.open('chorale');
-      request.onsuccess = () => resolve(request.result);
-      request.onerror = () => reject(request.error!);
+      request.addEventListener('success', () => resolve(request.result));
+      request.addEventListener('error', () => reject(request.error!));
     });
     const all = await new Promise<unknown[]>((resolve, reject) => {
       const store = database.transaction('ledger').objectStore('ledger');
       const request = store.getAll(IDBKeyRange.bound([wanted, 0], [wanted, Number.MAX_SAFE_INTEGER]));
-      request.onsuccess = () => resolve(request.result);
-      request.onerror = () => reject(request.error!);
+      request.addEventListener('success', () => resolve(request.result));
+      request.addEventListener('error', () => reject(request.error!));
     });
     database.close();
     return all.map((one) => {

@@ -259,14 +259,14 @@ test('a ledger that was changed to what cannot be read fails closed', async ({ s
   await tab.page.evaluate(async (runId) => {
     const database = await new Promise<IDBDatabase>((resolve) => {
       const request = indexedDB.open('chorale');
-      request.onsuccess = () => resolve(request.result);
+      request.addEventListener('success', () => resolve(request.result));
     });
     const transaction = database.transaction('ledger', 'readwrite');
     const event = { type: 'self-composed', event: { type: 'free' }, count: 1 };
     transaction
       .objectStore('ledger')
       .put({ round: 1, event, payload: null, outcome: 'accepted' }, [runId, 1]);
-    await new Promise((resolve) => (transaction.oncomplete = resolve));
+    await new Promise((resolve) => transaction.addEventListener('complete', resolve));
     database.close();
   }, serving.runId);
   await contribute(tab, serving.tabUrl, csvRows(60));

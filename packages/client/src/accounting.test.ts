@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { DpEvent } from '@chorale/privacy';
 import { reportedEpsilon } from '@chorale/privacy';
-import { composition, openAccounting, perExample } from './accounting.ts';
+import { accounting, composition, perExample } from './accounting.ts';
 
 const sampled = (noiseMultiplier: number): DpEvent => ({
   type: 'poisson-sampled-gaussian',
@@ -54,7 +54,7 @@ describe('perExample', () => {
 
 describe('the accountant of the worker', () => {
   test('gives the reported epsilon, by event and delta', () => {
-    const { epsilonOf } = openAccounting();
+    const { epsilonOf } = accounting;
     for (const delta of [1e-5, 1e-6, 1e-5]) {
       expect(epsilonOf(self(sampled(1), 4), delta)).toBe(reportedEpsilon(self(sampled(1), 4), delta).epsilon);
     }
@@ -63,6 +63,6 @@ describe('the accountant of the worker', () => {
 
   test('refuses a mechanism it does not know', () => {
     const unknown = { type: 'from-a-newer-program' } as unknown as DpEvent;
-    expect(() => openAccounting().epsilonOf(unknown, 1e-5)).toThrow(TypeError);
+    expect(() => accounting.epsilonOf(unknown, 1e-5)).toThrow(TypeError);
   });
 });

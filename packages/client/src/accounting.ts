@@ -10,28 +10,11 @@ export type Accounting = {
   roundsWithin(plan: PrivacyPlan, epsilonLimit: number, maxRounds: number): number;
 };
 
-const REMEMBERED = 10_000;
-
-/**
- * The accountant, for the worker: the tight one takes tens of milliseconds for an answer, so it is kept off the page's
- * thread, and every answer is remembered by its question.
- */
-export function openAccounting(): Accounting {
-  const known = new Map<string, number>();
-  return {
-    epsilonOf(event, delta) {
-      const key = `${delta} ${canonicalJson(event)}`;
-      let epsilon = known.get(key);
-      if (epsilon === undefined) {
-        epsilon = reportedEpsilon(event, delta).epsilon;
-        if (known.size >= REMEMBERED) known.clear();
-        known.set(key, epsilon);
-      }
-      return epsilon;
-    },
-    roundsWithin,
-  };
-}
+/** The accountant, for the worker: the tight one takes tens of milliseconds for an answer, too long for a page's thread. */
+export const accounting: Accounting = {
+  epsilonOf: (event, delta) => reportedEpsilon(event, delta).epsilon,
+  roundsWithin,
+};
 
 /**
  * Several releases as one event: equal ones together, in an order of their own, so that the same releases are the same

@@ -249,6 +249,25 @@ describe("rounds that the server's copy charges and the ledger does not", () => 
     ]);
   });
 
+  test('are all written before a round is admitted that starts while they are', async () => {
+    bench = await TestBench.open();
+    const { server } = bench;
+    server.chargedRounds = [1, 2];
+    const ledger = new ProbedLedger();
+    const held = Promise.withResolvers<void>();
+    ledger.beforeWrite = ({ round }) => (round === 2 ? held.promise : undefined);
+    const limit = composed(eventOf(1), eventOf(1));
+    const taker = await bench.enter({ ledger, limits: { epsilonLimit: limit } });
+    await until(() => server.joins.length === 1, 'the join');
+    await quiet();
+    server.startRound(3);
+    await quiet();
+    expect(taker.trainer.calls).toEqual([]);
+    held.resolve();
+    await expectReading(taker, 4, 'epsilon-limit');
+    expect(taker.trainer.calls).toEqual([]);
+  });
+
   test('count before a round is admitted that starts right after joining', async () => {
     bench = await TestBench.open();
     const { server } = bench;

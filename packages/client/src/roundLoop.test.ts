@@ -344,6 +344,19 @@ describe('after a reload', () => {
     expect(await after.ledger.entries()).toMatchObject([{ round: 1, outcome: 'accepted', payload: null }]);
   });
 
+  test('an update is sent once, also when its round is offered while it is on its way', async () => {
+    const { server } = bench;
+    const ledger = new ProbedLedger();
+    const payload = Uint8Array.of(1, 2, 3);
+    await ledger.write({ round: 1, event: { type: 'non-private' }, payload, outcome: 'pending' });
+    server.answerUpdate = () => null;
+    await bench.enter({ ledger });
+    await until(() => server.updates.length === 1, 'the update');
+    server.startRound(1);
+    await quiet();
+    expect(server.updates).toHaveLength(1);
+  });
+
   test('rounds in the ledger are not computed again: a late one is sent again, an accepted one not', async () => {
     const { server } = bench;
     const before = await bench.join();

@@ -1,8 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { DpEvent, PrivacyPlan } from '@chorale/privacy';
 import { reportedEpsilon, roundEpsilonUp, spentEpsilonAfter } from '@chorale/privacy';
-import type { Accounting } from './accounting.ts';
-import { openAccounting } from './accounting.ts';
+import { accounting } from './accounting.ts';
 import type { Ledger, LedgerEntry } from './ledger.ts';
 import { openMemoryLedger } from './ledger.ts';
 import { Spending } from './spending.ts';
@@ -47,7 +46,7 @@ beforeEach(() => {
   ledger = openMemoryLedger();
 });
 
-async function spendingOf(entries: LedgerEntry[], plan = PLAN, accounting: Accounting = openAccounting()) {
+async function spendingOf(entries: LedgerEntry[], plan = PLAN) {
   for (const entry of entries) await ledger.write(entry);
   const spending = new Spending({
     ledger,

@@ -17,7 +17,7 @@ import {
   selectRows,
   suggestColumns,
 } from '@chorale/trainer';
-import { openAccounting } from './accounting.ts';
+import { accounting } from './accounting.ts';
 import { downloadModel } from './modelDownload.ts';
 import { abortError } from './workerLink.ts';
 import type { DeviceReport, RowsReport, TablePreview } from './state.ts';
@@ -30,7 +30,6 @@ export type Progress = (what: string, fraction: number | null) => void;
  */
 export class TrainerHost {
   readonly #wasmUrls: WasmUrls | null;
-  readonly #accounting = openAccounting();
   #plan: RunPlan | null = null;
   #serverUrl = '';
   #backend: BackendName | null = null;
@@ -54,12 +53,12 @@ export class TrainerHost {
 
   /** See `Accounting`; here because it is no work for the page's own thread. */
   epsilonOf(event: DpEvent, delta: number): number {
-    return this.#accounting.epsilonOf(event, delta);
+    return accounting.epsilonOf(event, delta);
   }
 
   /** See `Accounting`. */
   roundsWithin(plan: PrivacyPlan, epsilonLimit: number, maxRounds: number): number {
-    return this.#accounting.roundsWithin(plan, epsilonLimit, maxRounds);
+    return accounting.roundsWithin(plan, epsilonLimit, maxRounds);
   }
 
   /** @throws {DeviceError} DEVICE_UNSUPPORTED */

@@ -2,7 +2,7 @@ import { expose, wrap } from 'comlink';
 import type { Privatized } from '@chorale/privacy';
 import type { Binding } from '@chorale/protocol';
 import { encodeUpdate } from '@chorale/protocol';
-import { openAccounting } from '../accounting.ts';
+import { accounting } from '../accounting.ts';
 import type { DeviceReport, RowsReport, TablePreview } from '../state.ts';
 import type { TrainerHost } from '../trainerHost.ts';
 import type { TrainerRemote, TrainerWorker } from '../workerLink.ts';
@@ -51,7 +51,6 @@ export class ScriptedTrainer {
     this.#binding = binding;
     const answer = async <T>(name: Parameters<typeof this.silent.has>[0], value: T): Promise<T> =>
       this.silent.has(name) ? await new Promise<T>(() => undefined) : value;
-    const accounting = openAccounting();
     const host = {
       epsilonOf: accounting.epsilonOf,
       roundsWithin: (...question: Parameters<typeof accounting.roundsWithin>) =>
