@@ -154,7 +154,7 @@ describe('refusals name the file and the path', () => {
     ['training.clipping', 'adaptive'],
     ['localMetrics', 20],
     ['privacy.targetDelta', 0],
-    ['privacy.targetDelta', 1],
+    ['privacy.targetDelta', 0.011],
     ['privacy.targetDelta', undefined],
     ['privacy.targetEpsilon', 0],
     ['rounds.minimumUpdates', 4],

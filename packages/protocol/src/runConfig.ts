@@ -60,7 +60,8 @@ function protectedUnit<Unit extends 'example' | 'contributor'>(unit: Unit) {
       targetEpsilon: positive.optional(),
       /** Noise standard deviation over the sensitivity: clippingNorm for `example`, twice that for `contributor`. */
       noiseMultiplier: positive.optional(),
-      targetDelta: z.number().gt(0).lt(1),
+      /** Well under one over the number of rows; more than 0.01 would make an epsilon say nothing. */
+      targetDelta: z.number().gt(0).max(0.01),
       /** `discrete-gaussian`: the exact sampler, slower; nothing about it rests on floating point. */
       noise: z.enum(['rounded-gaussian', 'discrete-gaussian']).default('rounded-gaussian'),
     })
