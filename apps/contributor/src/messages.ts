@@ -168,7 +168,7 @@ export const messages = {
     reconnects: 'This page connects again by itself.',
     keepOpen: 'Keep this tab open. It may be in the background.',
     reading:
-      'Your device trains no more in this run and sends no further update. That is what you asked for, and nothing went wrong. You can close this tab, or keep it open and watch the shared model below.',
+      'Your device trains no more in this run; what it computed before may be sent once more, unchanged. That is what you asked for, and nothing went wrong. You can close this tab, or keep it open and watch the shared model below.',
     round: 'Round',
     roundOf: (round: number, all: number) => `${round} of ${all}`,
     contributed: 'Your accepted updates',

@@ -94,7 +94,7 @@ export const privacyMessages = {
   notCoveredTitle: 'What this does not cover',
   notCovered: {
     example: [
-      'Several rows about the same person or event. Together they are protected less well than one row: for three of them, count three times the epsilon.',
+      'Several rows about the same person or event. Together they are protected less well than one row: for three of them, count at least three times the epsilon.',
       'Several runs. If you give the same rows to another run, what you spend there adds to what you spend here.',
       'What many people’s rows have in common. To learn that is what the run is for.',
       'That you take part, when, and with what kind of device.',
@@ -106,15 +106,20 @@ export const privacyMessages = {
       'That you take part, when, and with what kind of device.',
     ],
   } satisfies Record<ProtectedUnit, string[]>,
-  otherRuns: (epsilon: number) =>
-    Number.isFinite(epsilon)
-      ? `In this browser you already spent an epsilon of ${formatEpsilon(epsilon)} in other runs. If the rows are the same, the two add up.`
-      : 'In this browser you already took part in a run without protection. If the rows are the same, the protection here does not undo that.',
+  otherRuns: (unit: ProtectedUnit, epsilon: number) => {
+    if (!Number.isFinite(epsilon)) {
+      return 'In this browser you already took part in a run without protection, or in one whose record can no longer be read. If the rows are the same, the protection here does not undo that.';
+    }
+    const spent = `In this browser you already spent an epsilon of ${formatEpsilon(epsilon)} for one row in other runs.`;
+    return unit === 'example'
+      ? `${spent} If the rows are the same, the two add up.`
+      : `${spent} If the rows are the same, each of them is protected less well by that much; the odds above are of this run alone.`;
+  },
 
   storageTitle: 'If you clear this browser’s data',
   storage: {
     spending:
-      'Your contributor number and what you spent are kept in this browser. If they are cleared, the server still knows you by a cookie that only this page gets back, and tells your device what you spent. If the cookie is gone too, or the window was a private one, you count as new and your limits start from zero: do not contribute the same rows to this run again then.',
+      'Your contributor number and what you spent are kept in this browser. If they are cleared, the server still knows you by a cookie that only this page gets back, and tells your device what it knows that you spent. Limits of your own are then to be set again. If the cookie is gone too, or the window was a private one, you count as new and your limits start from zero: do not contribute the same rows to this run again then.',
     unprotected:
       'Your contributor number is kept in this browser and in a cookie that only this page gets back. If both are cleared, you count as a new contributor.',
   },

@@ -54,6 +54,6 @@ test('odds that say nothing any more are not dressed as a bound', () => {
 });
 
 test('what was spent elsewhere adds up, also where it was without protection', () => {
-  expect(messages.privacy.otherRuns(2.401)).toContain('2.41');
-  expect(messages.privacy.otherRuns(Infinity)).not.toContain('Infinity');
+  expect(messages.privacy.otherRuns('example', 2.401)).toContain('2.41');
+  expect(messages.privacy.otherRuns('contributor', Infinity)).not.toContain('Infinity');
 });

@@ -50,7 +50,7 @@ export function Protection({ plan, epsilon, otherRunsEpsilon }: ProtectionProps)
           <li key={line}>{line}</li>
         ))}
       </ul>
-      {otherRunsEpsilon !== null && <Notice kind="warn" title={text.otherRuns(otherRunsEpsilon)} />}
+      {otherRunsEpsilon !== null && <Notice kind="warn" title={text.otherRuns(unit, otherRunsEpsilon)} />}
     </>
   );
 }
