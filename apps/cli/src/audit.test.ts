@@ -28,11 +28,11 @@ test('what is refuted is said part by part', () => {
     },
     canaries: { present: 990, absent: 1010 },
     confidence: 0.999,
-    contribution: { largest: 1.00024, absentLargest: 0.0004, passed: true },
+    contribution: { largest: 1.00014, absentLargest: 0.0004, passed: true },
     coins: {
       observedRate: 0.05,
-      rateLower: 0.049,
-      rateUpper: 0.051,
+      rateLower: 0.0490096,
+      rateUpper: 0.0510014,
       batchSizeScore: -16,
       participationScore: 0.5,
       passed: false,
@@ -44,12 +44,12 @@ test('what is refuted is said part by part', () => {
         threshold: -2,
         falsePositiveRate: 0.1,
         falseNegativeRate: 0.2,
-        falsePositiveUpper: 0.14,
-        falseNegativeUpper: 0.25,
+        falsePositiveUpper: 0.1401,
+        falseNegativeUpper: 0.2504,
       },
-      leastFalseNegativeRate: 0.42,
-      epsilonAtLeast: 2.1,
-      gaussian: { epsilonAtLeast: 8.4, noiseMultiplierAtMost: 0.7 },
+      leastFalseNegativeRate: 0.4209,
+      epsilonAtLeast: 2.108,
+      gaussian: { epsilonAtLeast: 8.407, noiseMultiplierAtMost: 0.7001 },
     },
     passed: false,
   });
@@ -61,6 +61,14 @@ test('what is refuted is said part by part', () => {
   expect(text).toContain('the claim demands at least 42.0 %');
   expect(text).toContain('at least 8.40 if it is Gaussian noise');
   expect(text).toMatch(/Verdict: REFUTED/);
+  // Bounds are rounded to the side on which they stay true
+  expect(text).toContain('by at most 1.001 of clippingNorm, one that was not there by 0.001');
+  expect(text).toContain('probability 0.04900 to 0.05101');
+  expect(text).toContain('false positives (at most 14.1 %)');
+  expect(text).toContain('(at most 25.1 %, where');
+  expect(text).toContain('at least 2.10 whatever the mechanism is');
+  expect(text).toContain('cannot show more than 6.9)');
+  expect(text).toContain('noise multiplier of at most 0.701');
 });
 
 test.each([

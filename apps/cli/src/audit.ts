@@ -139,36 +139,51 @@ function planOfConfig(path: string, values: PlanOptions): { plan: PrivacyPlan; s
 export function describeAudit(report: AuditReport): string {
   const { claimed, contribution, coins, noise, game, canaries, confidence } = report;
   const verdict = (passed: boolean) => (passed ? 'ok    ' : 'FAILED');
-  const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
+  const percent = (value: number, round: typeof atMost | null = null) =>
+    `${round === null ? (100 * value).toFixed(1) : round(100 * value, 1)} %`;
   const sure = `${Number((100 * confidence).toPrecision(6))} %`;
   const { rates } = game;
   const bounds = [
-    `  at least ${game.epsilonAtLeast.toFixed(2)} whatever the mechanism is (weak: ${canaries.present + canaries.absent} canaries cannot show more than ` +
-      `${Math.log(Math.min(canaries.present, canaries.absent)).toFixed(1)})`,
+    `  at least ${atLeast(game.epsilonAtLeast, 2)} whatever the mechanism is (weak: ${canaries.present + canaries.absent} canaries cannot show more than ` +
+      `${atMost(Math.log(Math.min(canaries.present, canaries.absent)), 1)})`,
     game.gaussian === null
       ? '  nothing more if it is Gaussian noise on a Poisson sample; use more canaries'
-      : `  at least ${game.gaussian.epsilonAtLeast.toFixed(2)} if it is Gaussian noise on a Poisson sample of the claimed rate, ` +
-        `with a noise multiplier of at most ${game.gaussian.noiseMultiplierAtMost.toFixed(3)}`,
+      : `  at least ${atLeast(game.gaussian.epsilonAtLeast, 2)} if it is Gaussian noise on a Poisson sample of the claimed rate, ` +
+        `with a noise multiplier of at most ${atMost(game.gaussian.noiseMultiplierAtMost, 3)}`,
   ];
   return [
     `Claimed: epsilon ${roundEpsilonUp(claimed.epsilon)} at delta ${claimed.delta}, for ${claimed.steps} steps at sampling rate ${claimed.samplingRate} ` +
       `and noise multiplier ${claimed.noiseMultiplier}, ${claimed.localSteps} per update.`,
     'Observed:',
-    `${verdict(contribution.passed)} clipping: one example moved a step by at most ${contribution.largest.toFixed(3)} of clippingNorm, ` +
-      `one that was not there by ${contribution.absentLargest.toFixed(3)}`,
-    `${verdict(coins.passed)} coins: drawn with probability ${coins.rateLower.toFixed(5)} to ${coins.rateUpper.toFixed(5)}; spread of batch sizes ` +
+    `${verdict(contribution.passed)} clipping: one example moved a step by at most ${atMost(contribution.largest, 3)} of clippingNorm, ` +
+      `one that was not there by ${atMost(contribution.absentLargest, 3)}`,
+    `${verdict(coins.passed)} coins: drawn with probability ${atLeast(coins.rateLower, 5)} to ${atMost(coins.rateUpper, 5)}; spread of batch sizes ` +
       `${coins.batchSizeScore.toFixed(1)} and of participation ${coins.participationScore.toFixed(1)} standard errors off`,
     `${verdict(noise.passed)} noise: ${noise.ratio.toFixed(4)} of what is claimed (${noise.sizeScore.toFixed(1)} standard errors off); correlation with the ` +
       `next update ${noise.releaseScore.toFixed(1)}, with the next coordinate ${noise.neighbourScore.toFixed(1)} standard errors`,
     `${verdict(game.passed)} guessing ${canaries.present} present and ${canaries.absent} absent canaries: ${percent(rates.falsePositiveRate)} false positives ` +
-      `(at most ${percent(rates.falsePositiveUpper)}), ${percent(rates.falseNegativeRate)} false negatives`,
-    `       (at most ${percent(rates.falseNegativeUpper)}, where the claim demands at least ${percent(game.leastFalseNegativeRate)})`,
+      `(at most ${percent(rates.falsePositiveUpper, atMost)}), ${percent(rates.falseNegativeRate)} false negatives`,
+    `       (at most ${percent(rates.falseNegativeUpper, atMost)}, where the claim demands at least ${percent(game.leastFalseNegativeRate, atLeast)})`,
     `So with ${sure} confidence epsilon is`,
     ...bounds,
     report.passed
       ? 'Verdict: passed. Nothing observed contradicts the claim; an audit can refute a claim, never prove it.'
       : 'Verdict: REFUTED. The training step is not what the claim says; do not train on private data with it.',
   ].join('\n');
+}
+
+/** Rounded down: what is said of it with "at least" stays true. */
+function atLeast(value: number, digits: number): string {
+  return roundedTo(value, digits, Math.floor);
+}
+
+/** Rounded up: what is said of it with "at most" stays true. */
+function atMost(value: number, digits: number): string {
+  return roundedTo(value, digits, Math.ceil);
+}
+
+function roundedTo(value: number, digits: number, round: (value: number) => number): string {
+  return (round(value * 10 ** digits) / 10 ** digits).toFixed(digits);
 }
 
 /** A line of progress every few seconds. */

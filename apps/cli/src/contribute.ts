@@ -51,11 +51,11 @@ export async function contribute(args: string[]): Promise<number> {
     limits: ownLimits(values),
     onChange: values.json ? () => undefined : printChange(),
   });
-  const { participation, contributions, spentEpsilon } = state;
+  const { participation, contributions, spentEpsilon, accountingNote } = state;
   if (values.json) {
     const accepted = contributions.filter(({ outcome }) => outcome === 'accepted').length;
     process.stdout.write(
-      `${JSON.stringify({ ended: participation, acceptedRounds: accepted, spentEpsilon })}\n`,
+      `${JSON.stringify({ ended: participation, acceptedRounds: accepted, spentEpsilon, accountingNote })}\n`,
     );
   }
   if (participation.status === 'reading') return 0;
@@ -165,7 +165,11 @@ function ownLimits(values: Partial<Record<LimitOption, string>>): Partial<Limits
 
 function printChange(): (state: ContributorState) => void {
   let last = '';
-  return ({ participation, spentEpsilon }) => {
+  let lastNote: string | null = null;
+  return ({ participation, spentEpsilon, accountingNote }) => {
+    if (accountingNote !== null && accountingNote !== lastNote)
+      process.stdout.write(`epsilon is that of ${accountingNote}\n`);
+    lastNote = accountingNote;
     const line = describe(participation);
     if (line === last) return;
     last = line;

@@ -1,4 +1,4 @@
-import { pldEpsilon } from '@chorale/privacy';
+import { dpSgdEvent, pldEpsilon } from '@chorale/privacy';
 
 /*
  * A process of its own: the resident memory before any accounting, and at its highest after each of some evaluations, of
@@ -17,19 +17,7 @@ const highestMiB = (): number => Math.round(process.resourceUsage().maxRSS / 102
 const beforeMiB = highestMiB();
 const evaluations = EVALUATIONS.map(({ delta, count, ...mechanism }) => {
   const start = performance.now();
-  const epsilon = pldEpsilon(
-    {
-      type: 'self-composed',
-      count,
-      event: {
-        type: 'poisson-sampled-gaussian',
-        privacyUnit: 'example',
-        neighbouringRelation: 'zero-out',
-        ...mechanism,
-      },
-    },
-    delta,
-  );
+  const epsilon = pldEpsilon(dpSgdEvent(mechanism.samplingRate, mechanism.noiseMultiplier, count), delta);
   return {
     ...mechanism,
     count,

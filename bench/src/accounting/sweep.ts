@@ -1,4 +1,4 @@
-import { pldEpsilon } from '@chorale/privacy';
+import { dpSgdEvent, pldEpsilon } from '@chorale/privacy';
 import type { Accuracy } from '@chorale/privacy/testing/accuracy';
 import { accuracyOf } from '@chorale/privacy/testing/accuracy';
 import { seededRandom } from '@chorale/testing';
@@ -31,23 +31,10 @@ export function sweepAccuracy(draws: number, seed: number, onProgress: (done: nu
       count: Math.round(i % 3 === 0 ? logUniform(0.6, 20) : logUniform(1, 1e5)),
     };
     const delta = logUniform(1e-10, 1e-2);
-    const { count, ...mechanism } = step;
     const start = performance.now();
     let epsilon: number;
     try {
-      epsilon = pldEpsilon(
-        {
-          type: 'self-composed',
-          count,
-          event: {
-            type: 'poisson-sampled-gaussian',
-            privacyUnit: 'example',
-            neighbouringRelation: 'zero-out',
-            ...mechanism,
-          },
-        },
-        delta,
-      );
+      epsilon = pldEpsilon(dpSgdEvent(step.samplingRate, step.noiseMultiplier, step.count), delta);
     } catch {
       refused++;
       continue;

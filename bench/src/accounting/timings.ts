@@ -22,18 +22,8 @@ export type Timings = {
  * @param runs evaluations per figure, after two that warm the compiler up
  */
 export function timeAccounting(privacy: typeof Privacy, runs: number): Timings {
-  const { rdpEpsilon, pldEpsilon, reportedEpsilon, noiseMultiplierFor } = privacy;
-  const steps = (noiseMultiplier: number, count: number): Privacy.DpEvent => ({
-    type: 'self-composed',
-    count,
-    event: {
-      type: 'poisson-sampled-gaussian',
-      privacyUnit: 'example',
-      neighbouringRelation: 'zero-out',
-      samplingRate: SAMPLING_RATE,
-      noiseMultiplier,
-    },
-  });
+  const { dpSgdEvent, rdpEpsilon, pldEpsilon, reportedEpsilon, noiseMultiplierFor } = privacy;
+  const steps = (noiseMultiplier: number, count: number) => dpSgdEvent(SAMPLING_RATE, noiseMultiplier, count);
   const time = (question: (i: number) => void): number[] => {
     const times: number[] = [];
     for (let i = -2; i < runs; i++) {

@@ -18,14 +18,26 @@ type ProtectedUnit =
   | { privacyUnit: 'example'; neighbouringRelation: 'zero-out' }
   | { privacyUnit: 'contributor'; neighbouringRelation: 'replace' };
 
-/** One value plus Gaussian noise. */
+/**
+ * One value plus Gaussian noise, of either kind that a plan can name (`NoiseKind`): both are charged as the continuous
+ * Gaussian, and this is how sure that is.
+ * `rounded-gaussian`: rounding is post-processing of the continuous Gaussian mechanism, so every accountant's number holds,
+ * up to the gaps between float64 and real numbers (`noiseSource`).
+ * `discrete-gaussian`: no floating point. Rényi accounting holds by theorem, without sampling at every order, with sampling
+ * at integer orders (`DiscreteGaussian`). At fractional orders with sampling, and for the privacy loss distribution, it is
+ * evidence: gradients are clipped 1e-4 short of their bound, which covers what whole units make different
+ * (`discreteLoss.test.ts`, one coordinate, one step).
+ */
 export type GaussianEvent = ProtectedUnit & {
   type: 'gaussian';
   /** Noise standard deviation over the L2 sensitivity of the value under the stated relation; > 0. */
   noiseMultiplier: number;
 };
 
-/** One noised sum over a Poisson sample: every example joins with probability samplingRate, independently. */
+/**
+ * One noised sum over a Poisson sample: every example joins with probability samplingRate, independently. For the kinds of
+ * noise see `GaussianEvent`.
+ */
 export type PoissonSampledGaussianEvent = {
   type: 'poisson-sampled-gaussian';
   privacyUnit: 'example';

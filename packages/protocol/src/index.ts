@@ -67,6 +67,7 @@ export {
   updateBytes,
   encodeUpdate,
   decodeUpdate,
+  boundRound,
   encodeAdapter,
   decodeAdapter,
 } from './updateCodec.ts';

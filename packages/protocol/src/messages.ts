@@ -210,6 +210,8 @@ export const runDetailSchema = z.strictObject({
   createdAt: z.number(),
   /** Epsilon after all rounds for a contributor who takes part in every one; null when privacy.unit is none. */
   plannedEpsilon: z.number().nullable(),
+  /** Why `plannedEpsilon` is that of Rényi accounting, for people; null when it is the tight accountant's, or null. */
+  accountingNote: z.string().nullable(),
 });
 export type RunDetail = z.infer<typeof runDetailSchema>;
 

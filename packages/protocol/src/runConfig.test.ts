@@ -97,6 +97,18 @@ test('defaults fill a small config', () => {
   expect(parsed.evaluation).toBeUndefined();
 });
 
+test('numbers at their bounds are accepted', () => {
+  for (const [path, value] of [
+    ['training.clippingNorm', 1e-6],
+    ['training.clippingNorm', 1e6],
+    ['training.learningRate', 1e6],
+    ['training.expectedBatchSize', 1e9],
+  ] as const) {
+    const [section, field] = path.split('.') as ['training', 'clippingNorm'];
+    expect(parseRunConfig(exampleWith(path, value))[section][field]).toBe(value);
+  }
+});
+
 test('a parsed config is frozen at every depth, and parses to itself', () => {
   const parsed = parseRunConfig(example());
   expect(Object.isFrozen(parsed)).toBe(true);
@@ -145,9 +157,13 @@ describe('refusals name the file and the path', () => {
     ['training.samplingRate', 0],
     ['training.samplingRate', 1.1],
     ['training.clippingNorm', 0],
-    ['training.learningRate', Infinity],
+    ['training.clippingNorm', 9e-7],
+    ['training.clippingNorm', 1.1e6],
+    ['training.learningRate', 0],
+    ['training.learningRate', 1.1e6],
     ['training.learningRate', '0.5'],
     ['training.expectedBatchSize', -1],
+    ['training.expectedBatchSize', 1.1e9],
     ['training.localSteps', 0],
     ['privacy.unit', 'person'],
     ['privacy.noise', 'laplace'],

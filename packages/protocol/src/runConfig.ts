@@ -39,16 +39,16 @@ const adapterSchema = z.strictObject({
 const trainingSchema = z.strictObject({
   /** Noised SGD steps a tab takes per round; fixed, never shortened on local data. */
   localSteps: z.int().min(1).max(10_000).default(10),
-  learningRate: positive,
+  learningRate: positive.max(1e6),
   /** Poisson inclusion probability of each example in each step. */
   samplingRate: z.number().gt(0).max(1),
   /** Public divisor of the noisy gradient sum; never the batch size that was drawn. */
-  expectedBatchSize: positive,
+  expectedBatchSize: positive.max(1e9),
   /**
    * L2 bound over all trained tensors: of one example's gradient when privacy.unit is `example`, of the whole change of a
    * round when it is `contributor`.
    */
-  clippingNorm: positive,
+  clippingNorm: z.number().min(1e-6).max(1e6),
   /** `flat`: scale down what is over clippingNorm; `automatic`: scale everything to about clippingNorm (Bu et al. 2022). */
   clipping: z.enum(['flat', 'automatic']).default('flat'),
 });

@@ -1,5 +1,7 @@
 import { noiseSource, noisyLocalCounts, startLocalRound } from '@chorale/privacy';
 import type { LocalCounts, PrivacyPlan, Privatized } from '@chorale/privacy';
+import { examplePlan, unprotectedPlan } from '@chorale/privacy/testing/plans';
+import { scriptedNoise } from '@chorale/privacy/testing/scriptedNoise';
 import * as fc from 'fast-check';
 import { describe, expect, expectTypeOf, test } from 'vitest';
 import { ChoraleError } from './errors.ts';
@@ -13,19 +15,7 @@ const values = Float32Array.of(1.5, -0, -1e6, 1e-45);
 /** A marked update holding exactly these values: one step of size 1 in a run without noise. */
 function privatized(change: Float32Array): Privatized<Float32Array> {
   const round = startLocalRound(
-    {
-      unit: 'none',
-      clipping: 'flat',
-      clippingNorm: 1,
-      noiseMultiplier: 0,
-      noise: 'rounded-gaussian',
-      samplingRate: 1,
-      localSteps: 1,
-      expectedBatchSize: 1,
-      learningRate: 1,
-      targetDelta: 0,
-      localMetricsNoiseMultiplier: null,
-    },
+    { ...unprotectedPlan, localSteps: 1, expectedBatchSize: 1, learningRate: 1 },
     new Float32Array(change.length),
     noiseSource('rounded-gaussian'),
   );
@@ -96,27 +86,12 @@ test('property: any finite values, any offset into a larger buffer, and the valu
 });
 
 describe('local counts', () => {
-  const counts: PrivacyPlan = {
-    unit: 'example',
-    clipping: 'flat',
-    clippingNorm: 1,
-    noiseMultiplier: 1,
-    noise: 'rounded-gaussian',
-    samplingRate: 1,
-    localSteps: 1,
-    expectedBatchSize: 1,
-    learningRate: 1,
-    targetDelta: 1e-5,
-    localMetricsNoiseMultiplier: 1,
-  };
+  const counts: PrivacyPlan = { ...examplePlan, localMetricsNoiseMultiplier: 1 };
   const noisy = (change: number): Privatized<LocalCounts> =>
     noisyLocalCounts(
       counts,
       { correct: 30, rows: 41 },
-      {
-        kind: 'rounded-gaussian',
-        addNoise: (both) => both.forEach((_, i) => (both[i]! += change)),
-      },
+      scriptedNoise((both) => both.forEach((_, i) => (both[i]! += change))),
     );
   const withCounts = (change = -50) => encodeUpdate(privatized(values), 7, binding, noisy(change));
 

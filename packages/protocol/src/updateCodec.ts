@@ -81,6 +81,14 @@ export function decodeUpdate(bytes: Uint8Array, binding: Binding): DecodedUpdate
   return { round: version, values, localCounts };
 }
 
+/**
+ * Reads which round of a run an update is bound to, whatever values follow.
+ * @throws {ChoraleError} UPDATE_MALFORMED: not an update, or of another plan or basis
+ */
+export function boundRound(bytes: Uint8Array, binding: Binding): number {
+  return readHeader('update', bytes, binding).version;
+}
+
 /** Encodes the global adapter for the way down. */
 export function encodeAdapter(
   parameters: Float32Array,
@@ -119,11 +127,10 @@ function encode(kind: Kind, values: Float32Array, version: number, binding: Bind
   return bytes;
 }
 
-function decode(
-  kind: Kind,
-  bytes: Uint8Array,
-  binding: Binding,
-): { version: number; values: Float32Array; localCounts: LocalCounts | null } {
+type Header = { view: DataView; version: number; trailer: number };
+
+/** @throws {ChoraleError} UPDATE_MALFORMED */
+function readHeader(kind: Kind, bytes: Uint8Array, binding: Binding): Header {
   const malformed = (expected: string) =>
     new ChoraleError('UPDATE_MALFORMED', `expected ${expected}; reload the page to get the current program`);
   if (bytes.byteLength < HEADER_BYTES)
@@ -141,6 +148,15 @@ function decode(
     throw malformed(`an ${kind} of this run's plan`);
   if (bytesToHex(bytes.subarray(48, 80)) !== binding.basisHash)
     throw malformed(`an ${kind} for this run's A`);
+  return { view, version: view.getUint32(8, true), trailer };
+}
+
+function decode(
+  kind: Kind,
+  bytes: Uint8Array,
+  binding: Binding,
+): { version: number; values: Float32Array; localCounts: LocalCounts | null } {
+  const { view, version, trailer } = readHeader(kind, bytes, binding);
   const count = view.getUint32(12, true);
   const expectedBytes =
     encodedBytes(binding.parameterCount) + (trailer === LOCAL_COUNTS ? LOCAL_COUNTS_BYTES : 0);
@@ -161,7 +177,7 @@ function decode(
     values[i] = value;
   }
   const localCounts = trailer === LOCAL_COUNTS ? readLocalCounts(view, encodedBytes(count)) : null;
-  return { version: view.getUint32(8, true), values, localCounts };
+  return { version, values, localCounts };
 }
 
 function readLocalCounts(view: DataView, offset: number): LocalCounts {

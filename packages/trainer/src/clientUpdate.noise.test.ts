@@ -1,6 +1,7 @@
 import { openCompute } from '@chorale/compute';
 import type { NoiseKind, PrivacyPlan } from '@chorale/privacy';
 import { noiseSource, webCryptoRandom } from '@chorale/privacy';
+import { scriptedNoise } from '@chorale/privacy/testing/scriptedNoise';
 import { moments, normalKsStatistic } from '@chorale/testing/statistics';
 import { describe, expect, test } from 'vitest';
 import { computeClientUpdate } from './clientUpdate.ts';
@@ -77,10 +78,7 @@ test('a sample that stays empty although there are data is noised like any other
   const compute = await openCompute('cpu');
   const { options, parameters, classifier } = tinyTraining(compute, { localSteps: 2 });
   const asked: number[] = [];
-  const noise = {
-    kind: 'rounded-gaussian',
-    addNoise: (_: Float64Array, stdDev: number) => void asked.push(stdDev),
-  } as const;
+  const noise = scriptedNoise((_, stdDev) => void asked.push(stdDev));
   await computeClientUpdate(parameters, { ...options, random: nobody, noise });
   expect(asked).toEqual([32_768, 32_768]);
   classifier.dispose();

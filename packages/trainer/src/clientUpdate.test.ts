@@ -1,7 +1,8 @@
 import type { BackendName } from '@chorale/compute';
 import { openCompute } from '@chorale/compute';
-import type { NoiseSource } from '@chorale/privacy';
 import { mechanismOf, noiseSource } from '@chorale/privacy';
+import { forbiddenNoise } from '@chorale/privacy/testing/plans';
+import { scriptedNoise } from '@chorale/privacy/testing/scriptedNoise';
 import { expectClose } from '@chorale/testing/tolerance';
 import { seededRandom } from '@chorale/testing/seededRandom';
 import { describe, expect, test, vi } from 'vitest';
@@ -133,13 +134,7 @@ test('without privacy nothing is clipped and no noise asked for', async () => {
   const compute = await openCompute('cpu');
   const plan = { unit: 'none', noiseMultiplier: 0, clippingNorm: 1e-3 } as const;
   const { options, parameters, classifier } = tinyTraining(compute, plan);
-  const forbidden = {
-    kind: 'rounded-gaussian',
-    addNoise: () => {
-      throw new Error('noise was asked for');
-    },
-  } as const;
-  const { values, event } = await computeClientUpdate(parameters, { ...options, noise: forbidden });
+  const { values, event } = await computeClientUpdate(parameters, { ...options, noise: forbiddenNoise });
   expect(norm(values)).toBeGreaterThan((6 * 1e-3 * 0.5) / 4);
   expect(event).toEqual({ type: 'non-private' });
   classifier.dispose();
@@ -149,13 +144,10 @@ test('an empty sample is a step of pure noise, and steps are never skipped', asy
   const compute = await openCompute('cpu');
   const { options, parameters, classifier } = tinyTraining(compute, { localSteps: 3, clippingNorm: 0.5 });
   const asked: { stdDev: number; before: number }[] = [];
-  const noise: NoiseSource = {
-    kind: 'rounded-gaussian',
-    addNoise(values, stdDev) {
-      asked.push({ stdDev, before: Math.max(...values.map(Math.abs)) });
-      values.forEach((value, i) => (values[i] = value + ((i % 3) - 1) * 65_536));
-    },
-  };
+  const noise = scriptedNoise((values, stdDev) => {
+    asked.push({ stdDev, before: Math.max(...values.map(Math.abs)) });
+    values.forEach((value, i) => (values[i] = value + ((i % 3) - 1) * 65_536));
+  });
   const steps: number[] = [];
   const { values } = await computeClientUpdate(parameters, {
     ...options,

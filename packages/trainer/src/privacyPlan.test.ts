@@ -1,4 +1,5 @@
 import { spentEpsilonAfter } from '@chorale/privacy';
+import { examplePlan } from '@chorale/privacy/testing/plans';
 import { expect, test } from 'vitest';
 import { privacyPlanOf, resolveNoiseMultiplier } from './privacyPlan.ts';
 import { tinyRun } from './testing/tinyRun.ts';
@@ -57,17 +58,10 @@ test('for contributors it is the noise of one Gaussian release per round', () =>
 test('the plan of a run has its constants', () => {
   const privacy = { unit: 'example', noiseMultiplier: 0.7, targetDelta: 1e-5 } as const;
   expect(privacyPlanOf({ config: tinyRun({ training, rounds, privacy }), noiseMultiplier: 0.7 })).toEqual({
-    unit: 'example',
-    clipping: 'flat',
-    clippingNorm: 2,
+    ...examplePlan,
     noiseMultiplier: 0.7,
-    noise: 'rounded-gaussian',
-    samplingRate: 0.05,
     localSteps: 10,
     expectedBatchSize: 32,
-    learningRate: 0.5,
-    targetDelta: 1e-5,
-    localMetricsNoiseMultiplier: null,
   });
   expect(privacyPlanOf({ config: tinyRun({ privacy: { unit: 'none' } }), noiseMultiplier: 0 })).toMatchObject(
     {

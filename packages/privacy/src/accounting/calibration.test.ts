@@ -1,18 +1,11 @@
 import { expect, test } from 'vitest';
+import { dpSgdEvent } from '../dpSgdEvent.ts';
 import type { DpEvent } from '../events.ts';
 import { noiseMultiplierFor, stepsWithin } from './calibration.ts';
 import { rdpEpsilon } from './rdpAccountant.ts';
 import { reportedEpsilon } from './reportedEpsilon.ts';
 
 const EXAMPLE = { privacyUnit: 'example', neighbouringRelation: 'zero-out' } as const;
-
-function steps(samplingRate: number, noiseMultiplier: number, count: number): DpEvent {
-  return {
-    type: 'self-composed',
-    count,
-    event: { type: 'poisson-sampled-gaussian', ...EXAMPLE, samplingRate, noiseMultiplier },
-  };
-}
 
 /** The target holds, and would not with the next smaller noise. */
 function expectCalibrated(
@@ -38,14 +31,14 @@ test.each([
   [0.25, 500, 1, 20.92371],
   [1, 1000, 4, 34.18934],
 ])('the noise of tight accounting: q %s, %s steps, epsilon %s', (q, count, epsilon, tight) => {
-  const sigma = expectCalibrated((noise) => steps(q, noise, count), epsilon, 1e-5);
+  const sigma = expectCalibrated((noise) => dpSgdEvent(q, noise, count), epsilon, 1e-5);
   expect(sigma).toBeGreaterThan(tight * (1 - 3e-4) - 1e-4);
   expect(sigma).toBeLessThan(tight * (1 + 1e-4) + 1e-4);
 });
 
 test('less noise than other libraries take, where they are careful', () => {
   // opacus/tests/accountants_test.py:146 (RDP, 1.416) and :177 (PRV, 1.34765625)
-  const sigma = expectCalibrated((noise) => steps(0.04, noise, 2250), 8, 1e-5);
+  const sigma = expectCalibrated((noise) => dpSgdEvent(0.04, noise, 2250), 8, 1e-5);
   expect(sigma).toBeLessThan(1.34765625);
   expect(sigma).toBeGreaterThan(1.34);
 });
@@ -59,12 +52,12 @@ test('what an event holds beside is paid for first', () => {
       event: {
         type: 'composed',
         events: [
-          steps(0.05, noiseMultiplier, 10),
+          dpSgdEvent(0.05, noiseMultiplier, 10),
           { type: 'gaussian', ...EXAMPLE, noiseMultiplier: countNoise },
         ],
       },
     });
-  const alone = expectCalibrated((noise) => steps(0.05, noise, 100), 4, 1e-5);
+  const alone = expectCalibrated((noise) => dpSgdEvent(0.05, noise, 100), 4, 1e-5);
   const cheapCounts = expectCalibrated(withCounts(100), 4, 1e-5);
   const dearCounts = expectCalibrated(withCounts(6), 4, 1e-5);
   expect(cheapCounts).toBeGreaterThan(alone);
@@ -75,13 +68,13 @@ test('what an event holds beside is paid for first', () => {
 });
 
 test('very large epsilons end at the smallest multiplier', () => {
-  expect(noiseMultiplierFor((noise) => steps(0.05, noise, 1), 1e9, 1e-5)).toBe(0.01);
-  expectCalibrated((noise) => steps(0.05, noise, 10), 40, 1e-5);
-  expectCalibrated((noise) => steps(0.05, noise, 10), 1000, 1e-5); // below 0.1, where Rényi accounting counts
+  expect(noiseMultiplierFor((noise) => dpSgdEvent(0.05, noise, 1), 1e9, 1e-5)).toBe(0.01);
+  expectCalibrated((noise) => dpSgdEvent(0.05, noise, 10), 40, 1e-5);
+  expectCalibrated((noise) => dpSgdEvent(0.05, noise, 10), 1000, 1e-5); // below 0.1, where Rényi accounting counts
 });
 
 test('epsilons below what Rényi accounting can show', () => {
-  const eventOf = (noise: number) => steps(1, noise, 100);
+  const eventOf = (noise: number) => dpSgdEvent(1, noise, 100);
   expect(rdpEpsilon(eventOf(1e6), 1e-5)).toBeGreaterThan(0.001);
   const sigma = expectCalibrated(eventOf, 0.001, 1e-5);
   // delta 1e-5 at epsilon 0.001 by one Gaussian of noise sigma/10
@@ -95,17 +88,19 @@ test.each([
   [1, 0],
   [1, 1],
 ])('target epsilon %s, delta %s is refused', (epsilon, delta) => {
-  expect(() => noiseMultiplierFor((noise) => steps(0.05, noise, 100), epsilon, delta)).toThrow(RangeError);
+  expect(() => noiseMultiplierFor((noise) => dpSgdEvent(0.05, noise, 100), epsilon, delta)).toThrow(
+    RangeError,
+  );
 });
 
 test('an event that cannot be is refused', () => {
-  expect(() => noiseMultiplierFor((noise) => steps(1.5, noise, 100), 1, 1e-5)).toThrow(RangeError);
-  expect(() => noiseMultiplierFor((noise) => steps(0.5, noise, 1.5), 1, 1e-5)).toThrow(RangeError);
+  expect(() => noiseMultiplierFor((noise) => dpSgdEvent(1.5, noise, 100), 1, 1e-5)).toThrow(RangeError);
+  expect(() => noiseMultiplierFor((noise) => dpSgdEvent(0.5, noise, 1.5), 1, 1e-5)).toThrow(RangeError);
 });
 
 test('stepsWithin is the last count before the limit, whatever was spent before', () => {
-  const event = steps(0.05, 1, 10);
-  const spentBefore: (DpEvent | null)[] = [null, steps(0.05, 1, 55), steps(0.2, 4, 100)];
+  const event = dpSgdEvent(0.05, 1, 10);
+  const spentBefore: (DpEvent | null)[] = [null, dpSgdEvent(0.05, 1, 55), dpSgdEvent(0.2, 4, 100)];
   for (const spent of spentBefore) {
     for (const epsilonLimit of [2.5, 4.1, 8]) {
       const after = (count: number): DpEvent => ({
@@ -122,7 +117,7 @@ test('stepsWithin is the last count before the limit, whatever was spent before'
 });
 
 test('stepsWithin at the ends', () => {
-  const event = steps(0.05, 1, 10);
+  const event = dpSgdEvent(0.05, 1, 10);
   const within = (change: Partial<Parameters<typeof stepsWithin>[0]>) =>
     stepsWithin({ spent: null, event, epsilonLimit: 4, delta: 1e-5, most: 30, ...change });
   expect(within({ epsilonLimit: 0 })).toBe(0);
@@ -132,12 +127,12 @@ test('stepsWithin at the ends', () => {
   expect(within({ most: 0 })).toBe(0);
   expect(within({ most: 3 })).toBe(3);
   expect(within({ epsilonLimit: 1 })).toBe(0);
-  expect(within({ spent: steps(0.05, 1, 1000) })).toBe(0);
+  expect(within({ spent: dpSgdEvent(0.05, 1, 1000) })).toBe(0);
   // Steps that cost nothing at this delta do not end.
-  expect(within({ event: steps(1e-9, 1, 1), most: 1000 })).toBe(1000);
-  expect(within({ event: steps(1e-4, 1, 1), delta: 1e-2, epsilonLimit: 0, most: 10_000 })).toBeGreaterThan(
-    10,
-  );
+  expect(within({ event: dpSgdEvent(1e-9, 1, 1), most: 1000 })).toBe(1000);
+  expect(
+    within({ event: dpSgdEvent(1e-4, 1, 1), delta: 1e-2, epsilonLimit: 0, most: 10_000 }),
+  ).toBeGreaterThan(10);
   expect(() => within({ most: 1.5 })).toThrow(RangeError);
   expect(() => within({ epsilonLimit: -1 })).toThrow(RangeError);
   expect(() => within({ delta: 0 })).toThrow(RangeError);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { DpEvent } from '../events.ts';
+import { dpSgdEvent } from '../dpSgdEvent.ts';
 import { noiseMultiplierFor } from './calibration.ts';
 import { DirectedProfile } from './directedProfile.ts';
 import { dpReference, printCoverage } from './dpReference.fixture.ts';
@@ -13,20 +13,6 @@ import { reportedEpsilon } from './reportedEpsilon.ts';
  * Every entry of ../shared/reference/dp.json of a kind that we support. The orders of Rényi accounting are looked at in
  * sampledGaussianRdp.test.ts. Other files hold copies of the important values, for checkouts without the reference.
  */
-
-function steps(samplingRate: number, noiseMultiplier: number, count: number): DpEvent {
-  return {
-    type: 'self-composed',
-    count,
-    event: {
-      type: 'poisson-sampled-gaussian',
-      privacyUnit: 'example',
-      neighbouringRelation: 'zero-out',
-      samplingRate,
-      noiseMultiplier,
-    },
-  };
-}
 
 /** What is promised of the reported epsilon, where the tight value itself is known to tightError. */
 function expectTight(epsilon: number, tight: number, tightError = 0): void {
@@ -72,7 +58,7 @@ function checksOf(entry: Literal): Check[] {
         check('conversion', epsilon, value - tolerance, value + tolerance);
         break;
       }
-      const { epsilon, rdpEpsilon: byRdp } = reportedEpsilon(steps(q, sigma, count), delta);
+      const { epsilon, rdpEpsilon: byRdp } = reportedEpsilon(dpSgdEvent(q, sigma, count), delta);
       if (method === 'PLD') check('epsilon', epsilon, value - 5e-4, value + Math.max(5e-4, 0.002 * value));
       // Rényi accounting, moments accountant, upper end of an interval: bounds that ours may only undercut.
       else check('epsilon', epsilon, 0, value + room);
@@ -84,7 +70,7 @@ function checksOf(entry: Literal): Check[] {
         check('Rényi accounting', byRdp, 0, value + room);
         const order = /optimal order ([\d.]+)/.exec(entry.note ?? '')?.[1];
         const orders = order === undefined ? RDP_ORDERS : [Number(order)];
-        const atOrder = epsilonOfRdp(rdpOfEvent(steps(q, sigma, count), orders), orders, delta);
+        const atOrder = epsilonOfRdp(rdpOfEvent(dpSgdEvent(q, sigma, count), orders), orders, delta);
         check(`order ${order}`, atOrder, value * (order === undefined ? 0.98 : 1 - 2e-6), value + room);
       }
       break;
@@ -94,7 +80,7 @@ function checksOf(entry: Literal): Check[] {
       const computed =
         adjacency === 'add' || adjacency === 'remove'
           ? new DirectedProfile([{ samplingRate: q, noiseMultiplier: sigma, count }], adjacency).delta(eps)
-          : pldDelta(steps(q, sigma, count), eps);
+          : pldDelta(dpSgdEvent(q, sigma, count), eps);
       const exact = typeof entry.own_recomputation === 'number' ? entry.own_recomputation : value;
       check(
         'their tolerance',
@@ -117,14 +103,14 @@ function checksOf(entry: Literal): Check[] {
         );
         break;
       }
-      const ours = noiseMultiplierFor((each) => steps(q, each, count), epsilon, delta);
+      const ours = noiseMultiplierFor((each) => dpSgdEvent(q, each, count), epsilon, delta);
       // Theirs are calibrated for epsilons up to 0.01 (PRV) or a third (RDP) too high, ours for at most 0.2 %.
       const least = method.startsWith('RDP') ? 0.9 : 0.995;
       check('noise', ours, noise * least, noise + 1e-4 + tolerance);
       break;
     }
     case 'rdp': {
-      const [ours = Number.NaN] = rdpOfEvent(steps(q, sigma, count), [entry.order!]);
+      const [ours = Number.NaN] = rdpOfEvent(dpSgdEvent(q, sigma, count), [entry.order!]);
       if (method.includes('UPPER')) check('RDP', ours, value * 0.95, value);
       else check('RDP', ours, value * (1 - 1e-4), value * (1 + 1e-4));
       break;
@@ -159,7 +145,7 @@ describe.skipIf(dpReference === null)('all of ../shared/reference/dp.json', () =
     const { rows, adjacency } = reference.library_runs;
     expect(rows.length).toBeGreaterThan(10);
     for (const row of rows) {
-      const epsilon = pldEpsilon(steps(row.q, row.sigma, row.steps), row.delta);
+      const epsilon = pldEpsilon(dpSgdEvent(row.q, row.sigma, row.steps), row.delta);
       expectTight(epsilon, row.own_extrapolated, 1e-6);
       expect(epsilon).toBeLessThan(row['google_pld_1e-4'] * (1 + 2e-4));
       expect(epsilon).toBeLessThan(row.opacus_prv_upper);
@@ -170,7 +156,7 @@ describe.skipIf(dpReference === null)('all of ../shared/reference/dp.json', () =
       expect(epsilon).toBeLessThan(upper);
     }
     for (const row of adjacency) {
-      const epsilon = pldEpsilon(steps(row.q, row.sigma, row.steps), row.delta);
+      const epsilon = pldEpsilon(dpSgdEvent(row.q, row.sigma, row.steps), row.delta);
       expectTight(epsilon, row.zero_out, 3e-6);
       expect(epsilon).toBeLessThan(row.replace);
     }
@@ -192,7 +178,7 @@ describe.skipIf(dpReference === null)('all of ../shared/reference/dp.json', () =
     }
     for (const row of derived.gaussian_sigma) {
       const sigma = noiseMultiplierFor(
-        (noise) => steps(1, noise, row.steps),
+        (noise) => dpSgdEvent(1, noise, row.steps),
         Number(row.eps),
         Number(row.delta),
       );
@@ -214,14 +200,14 @@ describe.skipIf(dpReference === null)('all of ../shared/reference/dp.json', () =
       const step = { samplingRate: row.q, noiseMultiplier: row.sigma, count: row.steps };
       expectTight(new DirectedProfile([step], 'remove').epsilon(row.delta), row.eps_remove, 2e-6);
       expectTight(new DirectedProfile([step], 'add').epsilon(row.delta), row.eps_add, 2e-6);
-      expectTight(pldEpsilon(steps(row.q, row.sigma, row.steps), row.delta), row.eps_remove, 2e-6);
+      expectTight(pldEpsilon(dpSgdEvent(row.q, row.sigma, row.steps), row.delta), row.eps_remove, 2e-6);
     }
     for (const row of derived.gdp_clt_eps_NOT_A_BOUND) {
-      expect(pldEpsilon(steps(row.q, row.sigma, row.steps), row.delta)).toBeGreaterThan(row.gdp);
+      expect(pldEpsilon(dpSgdEvent(row.q, row.sigma, row.steps), row.delta)).toBeGreaterThan(row.gdp);
     }
     const integerOrders = Array.from({ length: 255 }, (_, i) => i + 2);
     for (const row of derived.rdp_to_eps_integer_orders) {
-      const rdp = rdpOfEvent(steps(Number(row.q), Number(row.sigma), row.steps), integerOrders);
+      const rdp = rdpOfEvent(dpSgdEvent(Number(row.q), Number(row.sigma), row.steps), integerOrders);
       const epsilon = epsilonOfRdp(rdp, integerOrders, Number(row.delta));
       expect(Math.abs(epsilon / row.eps_improved - 1)).toBeLessThan(1e-9);
     }
@@ -238,9 +224,13 @@ describe.skipIf(dpReference === null)('all of ../shared/reference/dp.json', () =
   test('calibration_derived: the same noise', () => {
     expect(reference.calibration_derived.length).toBeGreaterThan(40);
     for (const row of reference.calibration_derived) {
-      const sigma = noiseMultiplierFor((noise) => steps(row.q, noise, row.steps), row.target_eps, row.delta);
+      const sigma = noiseMultiplierFor(
+        (noise) => dpSgdEvent(row.q, noise, row.steps),
+        row.target_eps,
+        row.delta,
+      );
       // Theirs is for an epsilon at most 2e-4 too high, rounded to 5 digits.
-      expect(rdpEpsilon(steps(row.q, sigma, row.steps), row.delta)).toBeGreaterThan(row.target_eps);
+      expect(rdpEpsilon(dpSgdEvent(row.q, sigma, row.steps), row.delta)).toBeGreaterThan(row.target_eps);
       expect(sigma / row.sigma).toBeGreaterThan(1 - 5e-4);
       expect(sigma / row.sigma).toBeLessThan(1 + 1e-4 + 1e-4 / row.sigma);
     }

@@ -1,21 +1,9 @@
 import { expect, test } from 'vitest';
 import type { PrivacyPlan } from '../mechanism/plan.ts';
+import { examplePlan, unprotectedPlan } from '../testing/plans.ts';
 import { roundsWithin, spentEpsilonAfter } from './epsilonOfPlan.ts';
 
-const plan: PrivacyPlan = {
-  unit: 'example',
-  clipping: 'flat',
-  clippingNorm: 2,
-  noiseMultiplier: 1,
-  noise: 'rounded-gaussian',
-  samplingRate: 0.05,
-  localSteps: 10,
-  expectedBatchSize: 32,
-  learningRate: 0.5,
-  targetDelta: 1e-5,
-  localMetricsNoiseMultiplier: null,
-};
-const unprotected: PrivacyPlan = { ...plan, unit: 'none', noiseMultiplier: 0 };
+const plan: PrivacyPlan = { ...examplePlan, noiseMultiplier: 1, localSteps: 10 };
 
 test('spent epsilon counts all local steps of all rounds', () => {
   expect(spentEpsilonAfter(plan, 0)).toBe(0);
@@ -29,8 +17,8 @@ test('spent epsilon counts all local steps of all rounds', () => {
     expect(spentEpsilonAfter(plan, rounds)).toBeLessThan(tight + 3e-4);
   }
   expect(spentEpsilonAfter({ ...plan, localSteps: 20 }, 10)).toBe(spentEpsilonAfter(plan, 20));
-  expect(spentEpsilonAfter(unprotected, 0)).toBe(0);
-  expect(spentEpsilonAfter(unprotected, 1)).toBe(Infinity);
+  expect(spentEpsilonAfter(unprotectedPlan, 0)).toBe(0);
+  expect(spentEpsilonAfter(unprotectedPlan, 1)).toBe(Infinity);
   expect(() => spentEpsilonAfter(plan, -1)).toThrow(RangeError);
   expect(() => spentEpsilonAfter(plan, 0.5)).toThrow(RangeError);
 });
@@ -60,8 +48,8 @@ test('roundsWithin is the last round before the limit', () => {
   expect(roundsWithin(plan, 0, 1000)).toBe(0);
   expect(roundsWithin(plan, 1, 0)).toBe(0);
   expect(roundsWithin(plan, Infinity, 30)).toBe(30);
-  expect(roundsWithin(unprotected, 1e9, 30)).toBe(0);
-  expect(roundsWithin(unprotected, Infinity, 30)).toBe(30);
+  expect(roundsWithin(unprotectedPlan, 1e9, 30)).toBe(0);
+  expect(roundsWithin(unprotectedPlan, Infinity, 30)).toBe(30);
   expect(() => roundsWithin(plan, Number.NaN, 30)).toThrow(RangeError);
   expect(() => roundsWithin(plan, -1, 30)).toThrow(RangeError);
   expect(() => roundsWithin(plan, 1, 1.5)).toThrow(RangeError);

@@ -1,20 +1,11 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { dpSgdEvent } from '../dpSgdEvent.ts';
 import type { DpEvent } from '../events.ts';
 import { bestOrder, RdpOdometer } from './odometer.ts';
 import { epsilonOfRdp, rdpEpsilon, rdpOfEvent } from './rdpAccountant.ts';
 
-const round = (noiseMultiplier: number, count = 10): DpEvent => ({
-  type: 'self-composed',
-  count,
-  event: {
-    type: 'poisson-sampled-gaussian',
-    privacyUnit: 'example',
-    neighbouringRelation: 'zero-out',
-    samplingRate: 0.05,
-    noiseMultiplier,
-  },
-});
+const round = (noiseMultiplier: number, count = 10) => dpSgdEvent(0.05, noiseMultiplier, count);
 const contributors: DpEvent = {
   type: 'gaussian',
   privacyUnit: 'contributor',

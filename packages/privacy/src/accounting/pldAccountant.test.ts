@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { dpSgdEvent } from '../dpSgdEvent.ts';
 import type { DpEvent } from '../events.ts';
 import { AccountingDomainError } from './accountingDomainError.ts';
 import { ComposedLoss } from './composeLoss.ts';
@@ -13,14 +14,6 @@ import { rdpEpsilon } from './rdpAccountant.ts';
 import { oneStepDelta, tightDelta, twoStepDelta } from '../testing/tightDelta.ts';
 
 const EXAMPLE = { privacyUnit: 'example', neighbouringRelation: 'zero-out' } as const;
-
-function steps(samplingRate: number, noiseMultiplier: number, count: number): DpEvent {
-  return {
-    type: 'self-composed',
-    count,
-    event: { type: 'poisson-sampled-gaussian', ...EXAMPLE, samplingRate, noiseMultiplier },
-  };
-}
 
 function gaussian(noiseMultiplier: number): DpEvent {
   return { type: 'gaussian', ...EXAMPLE, noiseMultiplier };
@@ -48,7 +41,7 @@ test.each([
   [0.001, 1, 30_000, 1e-7, 1.09767677],
   [0.001, 0.6, 5000, 1e-6, 2.7484048],
 ])('q %s, σ %s, %s steps, delta %s: the tight value', (q, sigma, count, delta, tight) => {
-  const epsilon = pldEpsilon(steps(q, sigma, count), delta);
+  const epsilon = pldEpsilon(dpSgdEvent(q, sigma, count), delta);
   expect(epsilon).toBeGreaterThan(tight - 1e-6);
   // What it does; promised are 0.2 %.
   expect(epsilon).toBeLessThan(tight * (1 + 3e-5) + 6e-5);
@@ -95,7 +88,7 @@ describe('against sums that share nothing with it', () => {
     );
     let compared = 0;
     for (const { delta, ...step } of draws) {
-      const epsilon = pldEpsilon(steps(step.samplingRate, step.noiseMultiplier, step.count), delta);
+      const epsilon = pldEpsilon(dpSgdEvent(step.samplingRate, step.noiseMultiplier, step.count), delta);
       const atEpsilon = tightDelta([step], epsilon + 1e-6, 'remove');
       if (atEpsilon === null) continue; // nearly nothing happens in a step; the bench looks at these
       compared++;
@@ -216,8 +209,8 @@ describe('without a grid', () => {
     // dp.json, derived.gaussian_eps: σ 50, 1000 steps
     const exact = 2.59438338052761;
     for (const event of [
-      steps(1, 50, 1000),
-      both(steps(1, 50, 500), { type: 'self-composed', count: 500, event: gaussian(50) }),
+      dpSgdEvent(1, 50, 1000),
+      both(dpSgdEvent(1, 50, 500), { type: 'self-composed', count: 500, event: gaussian(50) }),
       gaussian(50 / Math.sqrt(1000)),
     ]) {
       expect(pldEpsilon(event, 1e-5)).toBeCloseTo(exact, 10);
@@ -240,18 +233,18 @@ describe('without a grid', () => {
 
   test('nothing costs nothing, no protection costs everything', () => {
     expect(pldEpsilon(both(), 1e-5)).toBe(0);
-    expect(pldDelta(steps(0.05, 1, 0), 0)).toBe(0);
-    expect(pldEpsilon(both(steps(0.05, 1, 3), { type: 'non-private' }), 1e-5)).toBe(Infinity);
+    expect(pldDelta(dpSgdEvent(0.05, 1, 0), 0)).toBe(0);
+    expect(pldEpsilon(both(dpSgdEvent(0.05, 1, 3), { type: 'non-private' }), 1e-5)).toBe(Infinity);
     expect(pldDelta({ type: 'non-private' }, 100)).toBe(1);
     expect(pldEpsilon({ type: 'self-composed', count: 0, event: { type: 'non-private' } }, 1e-5)).toBe(0);
   });
 
   test('hardly sampled and hardly unsampled meet the limits', () => {
-    const unsampled = pldEpsilon(steps(1, 2, 10), 1e-5);
-    const nearly = pldEpsilon(steps(1 - 1e-12, 2, 10), 1e-5);
+    const unsampled = pldEpsilon(dpSgdEvent(1, 2, 10), 1e-5);
+    const nearly = pldEpsilon(dpSgdEvent(1 - 1e-12, 2, 10), 1e-5);
     expect(nearly).toBeGreaterThan(unsampled - 1e-6);
     expect(nearly).toBeLessThan(unsampled + 1e-4);
-    expect(pldEpsilon(steps(1e-12, 2, 10), 1e-5)).toBeLessThan(1e-6);
+    expect(pldEpsilon(dpSgdEvent(1e-12, 2, 10), 1e-5)).toBeLessThan(1e-6);
   });
 });
 
@@ -274,8 +267,8 @@ describe('properties', () => {
       'epsilon grows with steps',
       holds(({ q, sigma, count, delta, factor }) =>
         atMost(
-          pldEpsilon(steps(q, sigma, count), delta),
-          pldEpsilon(steps(q, sigma, Math.ceil(count * factor)), delta),
+          pldEpsilon(dpSgdEvent(q, sigma, count), delta),
+          pldEpsilon(dpSgdEvent(q, sigma, Math.ceil(count * factor)), delta),
         ),
       ),
     ],
@@ -283,43 +276,49 @@ describe('properties', () => {
       'epsilon grows with the sampling rate',
       holds(({ q, sigma, count, delta, factor }) =>
         atMost(
-          pldEpsilon(steps(q, sigma, count), delta),
-          pldEpsilon(steps(Math.min(1, q * factor), sigma, count), delta),
+          pldEpsilon(dpSgdEvent(q, sigma, count), delta),
+          pldEpsilon(dpSgdEvent(Math.min(1, q * factor), sigma, count), delta),
         ),
       ),
     ],
     [
       'epsilon falls with noise',
       holds(({ q, sigma, count, delta, factor }) =>
-        atMost(pldEpsilon(steps(q, sigma * factor, count), delta), pldEpsilon(steps(q, sigma, count), delta)),
+        atMost(
+          pldEpsilon(dpSgdEvent(q, sigma * factor, count), delta),
+          pldEpsilon(dpSgdEvent(q, sigma, count), delta),
+        ),
       ),
     ],
     [
       'epsilon falls with delta',
       holds(({ q, sigma, count, delta, factor }) => {
-        const profile = privacyProfile(steps(q, sigma, count));
+        const profile = privacyProfile(dpSgdEvent(q, sigma, count));
         return atMost(profile.epsilon(delta * factor), profile.epsilon(delta));
       }),
     ],
     [
       'it is not over Rényi accounting',
       holds(({ q, sigma, count, delta }) =>
-        atMost(pldEpsilon(steps(q, sigma, count), delta), rdpEpsilon(steps(q, sigma, count), delta)),
+        atMost(
+          pldEpsilon(dpSgdEvent(q, sigma, count), delta),
+          rdpEpsilon(dpSgdEvent(q, sigma, count), delta),
+        ),
       ),
     ],
     [
       'two halves composed are the whole',
       holds(({ q, sigma, count, delta, factor }) => {
         // The same steps as two mechanisms whose noise differs by less than could be seen.
-        const halves = both(steps(q, sigma, count), steps(q, sigma * (1 + 1e-12), count));
-        const [a, b] = [pldEpsilon(halves, delta), pldEpsilon(steps(q, sigma, 2 * count), delta)];
+        const halves = both(dpSgdEvent(q, sigma, count), dpSgdEvent(q, sigma * (1 + 1e-12), count));
+        const [a, b] = [pldEpsilon(halves, delta), pldEpsilon(dpSgdEvent(q, sigma, 2 * count), delta)];
         return atMost(a, b) && atMost(b, a) && factor > 1;
       }),
     ],
     [
       'epsilon and delta are inverse to each other',
       holds(({ q, sigma, count, delta }) => {
-        const profile = privacyProfile(steps(q, sigma, count));
+        const profile = privacyProfile(dpSgdEvent(q, sigma, count));
         const epsilon = profile.epsilon(delta);
         return epsilon === 0 || profile.delta(epsilon * (1 + 2e-4) + 2e-4) <= delta;
       }),
@@ -337,26 +336,26 @@ describe('properties', () => {
   ])('over the Gaussian approximation: q %s, σ %s, %s steps', (q, sigma, count, clt) => {
     const mu = q * Math.sqrt(count * Math.expm1(sigma ** -2));
     expect(gaussianEpsilon(mu, 1e-5)).toBeCloseTo(clt, 6);
-    expect(pldEpsilon(steps(q, sigma, count), 1e-5)).toBeGreaterThan(clt);
+    expect(pldEpsilon(dpSgdEvent(q, sigma, count), 1e-5)).toBeGreaterThan(clt);
   });
 });
 
 describe('refusals', () => {
   test.each([0, 1, -1, Number.NaN])('delta %s is out of range', (delta) => {
-    expect(() => pldEpsilon(steps(0.5, 1, 1), delta)).toThrow(RangeError);
+    expect(() => pldEpsilon(dpSgdEvent(0.5, 1, 1), delta)).toThrow(RangeError);
     expect(() => pldEpsilon(gaussian(1), delta)).toThrow(RangeError);
   });
 
   test.each([-1, Number.NaN])('epsilon %s is out of range', (epsilon) => {
-    expect(() => pldDelta(steps(0.5, 1, 1), epsilon)).toThrow(RangeError);
+    expect(() => pldDelta(dpSgdEvent(0.5, 1, 1), epsilon)).toThrow(RangeError);
   });
 
   test.each([
-    ['noiseMultiplier', steps(0.5, 0.09, 1), 1e-5],
-    ['steps', steps(0.5, 1, 1_000_001), 1e-5],
-    ['delta', steps(0.5, 1, 1), 1e-13],
-    ['unsampled', both(steps(0.5, 1, 1), gaussian(0.05)), 1e-5],
-    ['different mechanisms', both(...Array.from({ length: 101 }, (_, i) => steps(0.5, 1 + i, 1))), 1e-5],
+    ['noiseMultiplier', dpSgdEvent(0.5, 0.09, 1), 1e-5],
+    ['steps', dpSgdEvent(0.5, 1, 1_000_001), 1e-5],
+    ['delta', dpSgdEvent(0.5, 1, 1), 1e-13],
+    ['unsampled', both(dpSgdEvent(0.5, 1, 1), gaussian(0.05)), 1e-5],
+    ['different mechanisms', both(...Array.from({ length: 101 }, (_, i) => dpSgdEvent(0.5, 1 + i, 1))), 1e-5],
   ])('outside of the domain it gives no number and names the limit: %s', (word, event, delta) => {
     expect(pldSupports(event)).toBe(true);
     expect(() => pldEpsilon(event, delta)).toThrow(AccountingDomainError);
@@ -366,7 +365,7 @@ describe('refusals', () => {
   test('an unknown mechanism', () => {
     const foreign = { type: 'laplace' } as unknown as DpEvent;
     expect(pldSupports(foreign)).toBe(false);
-    expect(pldSupports(both(steps(0.5, 1, 1), foreign))).toBe(false);
+    expect(pldSupports(both(dpSgdEvent(0.5, 1, 1), foreign))).toBe(false);
     expect(() => pldEpsilon(foreign, 1e-5)).toThrow(TypeError);
   });
 });

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { dpSgdEvent } from '../dpSgdEvent.ts';
 import { dpReference } from './dpReference.fixture.ts';
+import { reportedEpsilon } from './reportedEpsilon.ts';
 import { logExcessByBinomialSum, logExcessByQuadrature, rdpOfSampledGaussian } from './sampledGaussianRdp.ts';
 
 /** Within 1e-9, and not below the reference by more than its own last digit. */
@@ -64,6 +66,31 @@ test('fractional orders lie between their neighbours and under the Gaussian mech
       }
     }
   }
+});
+
+describe('noise at the ends of what numbers can be', () => {
+  test.each([1e-160, 1e-200, 5e-324])('next to none (%s) is infinite, never NaN', (sigma) => {
+    for (const q of [1e-300, 0.5, 1]) expect(rdpOfSampledGaussian(q, sigma, 2)).toBe(Infinity);
+    expect(reportedEpsilon(dpSgdEvent(0.5, sigma, 10), 1e-5).epsilon).toBe(Infinity);
+  });
+
+  test('at 1e-100 and 1e100 it is still a number, and the right one', () => {
+    for (const order of [2, 5]) {
+      expect(rdpOfSampledGaussian(0.5, 1e-100, order) / 1e200).toBeCloseTo(order / 2, 9);
+      // For large noise a·q²/(2σ²)
+      expect((rdpOfSampledGaussian(0.5, 1e100, order) * 1e200) / (order / 8)).toBeCloseTo(1, 9);
+      expect((rdpOfSampledGaussian(0.5, 1e100, order + 0.5) * 1e200) / ((order + 0.5) / 8)).toBeCloseTo(1, 9);
+    }
+  });
+
+  test.each([1.1e100, 1e160, Number.MAX_VALUE, Infinity, 0, -1, Number.NaN])('%s is refused', (sigma) => {
+    for (const q of [0.5, 1]) {
+      for (const order of [2, 2.5]) {
+        expect(() => rdpOfSampledGaussian(q, sigma, order)).toThrow(/noiseMultiplier.*at most 1e\+100/);
+      }
+      expect(() => reportedEpsilon(dpSgdEvent(q, sigma, 10), 1e-5)).toThrow(RangeError);
+    }
+  });
 });
 
 describe.skipIf(dpReference === null)('all values of ../shared/reference/dp.json', () => {

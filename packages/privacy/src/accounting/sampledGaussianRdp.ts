@@ -11,16 +11,25 @@
 /** Below this noise multiplier the quadrature's grid gets so fine that only integer orders are offered. */
 export const SMALLEST_FRACTIONAL_NOISE = 0.1;
 
+/** Up to here squares of the noise multiplier, and their inverses, are numbers that float64 holds to all digits. */
+const LARGEST_NOISE = 1e100;
+
 /** Relative addition that keeps rounding errors (about 1e-13) from making the result too small. */
 const ROUNDING_MARGIN = 1e-11;
 
 /**
  * @param samplingRate    q in (0, 1]
- * @param noiseMultiplier σ > 0; at least 0.1 for a fractional order with q < 1
+ * @param noiseMultiplier σ, over 0 and up to 1e100; at least 0.1 for a fractional order with q < 1
  * @param order           a > 1
- * @returns RDP(a) in nats, within 1e-10 (relative), not under the true value
+ * @returns RDP(a) in nats, within 1e-10 (relative), not under the true value; Infinity where float64 cannot hold it
+ * @throws {RangeError} noiseMultiplier is not in its range
  */
 export function rdpOfSampledGaussian(samplingRate: number, noiseMultiplier: number, order: number): number {
+  if (!(noiseMultiplier > 0 && noiseMultiplier <= LARGEST_NOISE)) {
+    throw new RangeError(
+      `noiseMultiplier must be over 0 and at most ${LARGEST_NOISE}, got ${noiseMultiplier}`,
+    );
+  }
   if (samplingRate === 1) return order / (2 * noiseMultiplier ** 2);
   const logExcess = Number.isInteger(order)
     ? logExcessByBinomialSum(samplingRate, noiseMultiplier, order)
@@ -83,7 +92,7 @@ function logPowerExcess(samplingRate: number, l: number, order: number): number 
 
 function logSumExp(logTerms: readonly number[]): number {
   const largest = logTerms.reduce((a, b) => Math.max(a, b), -Infinity);
-  if (largest === -Infinity) return largest;
+  if (!Number.isFinite(largest)) return largest; // nothing to add to
   return largest + Math.log(logTerms.reduce((sum, term) => sum + Math.exp(term - largest), 0));
 }
 

@@ -1,3 +1,4 @@
+import { checkClippingNorm } from './clippingNorm.ts';
 import type { ClippingRule } from './plan.ts';
 
 /**
@@ -5,12 +6,6 @@ import type { ClippingRule } from './plan.ts';
  * packages/compute), and scales by a factor in float32; clipping to slightly less than C keeps the true norm under C.
  */
 const FLOAT32_NORM_MARGIN = 1e-4;
-
-/**
- * Below this, squares of a gradient's elements may vanish in float32 (a GPU may flush what is under 1.2e-38 to zero) and
- * make a norm too small by more than the margin: for 10 million elements they are at most 1.2e-31, which is 1e-7 of C².
- */
-const SMALLEST_CLIPPING_NORM = 1e-12;
 
 /** The stability constant of automatic clipping, unit of the clipped value; as in Bu et al. 2022. */
 const AUTOMATIC_CLIPPING_GAMMA = 0.01;
@@ -23,9 +18,9 @@ const AUTOMATIC_CLIPPING_GAMMA = 0.01;
  * A norm that is not finite gives 0: the value is dropped, and the sensitivity stays C, for dropping depends on that
  * value alone.
  * @param squaredNorm  squared L2 norm, as a device or a CPU computed it
- * @param clippingNorm C ≥ 1e-12, unit of the value
+ * @param clippingNorm C, from 1e-12 to 1e12, unit of the value
  * @returns ≥ 0; under `flat` at most 1
- * @throws {RangeError} clippingNorm is not a finite number of at least 1e-12
+ * @throws {RangeError} clippingNorm is not from 1e-12 to 1e12
  */
 export function clipFactor(squaredNorm: number, clippingNorm: number, rule: ClippingRule): number {
   checkClippingNorm(clippingNorm);
@@ -43,7 +38,7 @@ export function clipFactor(squaredNorm: number, clippingNorm: number, rule: Clip
  * example with a select or mask before the sum; multiplying by this 0 is not enough, since NaN·0 is NaN.
  * @param squaredNorms squared L2 norm of each example's gradient, shape [examples]; not changed
  * @returns shape [examples]
- * @throws {RangeError} clippingNorm is not a finite number of at least 1e-12
+ * @throws {RangeError} clippingNorm is not from 1e-12 to 1e12
  */
 export function clipFactors(
   squaredNorms: Float32Array,
@@ -52,12 +47,4 @@ export function clipFactors(
 ): Float32Array {
   checkClippingNorm(clippingNorm); // also when there is no example
   return squaredNorms.map((squared) => clipFactor(squared, clippingNorm, rule));
-}
-
-function checkClippingNorm(clippingNorm: number): void {
-  if (!(clippingNorm >= SMALLEST_CLIPPING_NORM && clippingNorm < Infinity)) {
-    throw new RangeError(
-      `clippingNorm must be a finite number of at least ${SMALLEST_CLIPPING_NORM}, got ${clippingNorm}`,
-    );
-  }
 }

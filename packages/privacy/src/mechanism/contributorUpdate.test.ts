@@ -3,32 +3,34 @@ import { moments, normalKsStatistic } from '@chorale/testing/statistics';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { examplePlan, silentNoise } from '../testing/plans.ts';
+import { scriptedNoise } from '../testing/scriptedNoise.ts';
 import { clipToGrid } from './contributorUpdate.ts';
 import { noiseSource } from './integerNoise.ts';
 import type { NoiseKind, PrivacyPlan } from './plan.ts';
 import { roundEvent } from './plan.ts';
+import { LARGEST_FLOAT32 } from './saturate.ts';
 import { startLocalRound } from './startLocalRound.ts';
 
 const plan: PrivacyPlan = { ...examplePlan, unit: 'contributor' };
 const norm = (values: Iterable<number>) => Math.hypot(...values);
 
 test('steps are plain SGD; the change is noised once, at the end', () => {
-  const noise = silentNoise();
+  const { noise, asked } = silentNoise();
   const round = startLocalRound(plan, Float32Array.of(1, 2), noise);
   round.step(Float64Array.of(8, 0)); // −0.5 · 8/8
   expect(round.parameters).toEqual(Float32Array.of(0.5, 2));
   round.step(Float64Array.of(0, -16));
   expect(round.parameters).toEqual(Float32Array.of(0.5, 3));
-  expect(noise.asked).toEqual([]);
+  expect(asked).toEqual([]);
   const { values, event } = round.finish();
-  expect(noise.asked).toEqual([2 * 49_152]); // noiseMultiplier · 2 · 32,768
+  expect(asked).toEqual([2 * 49_152]); // noiseMultiplier · 2 · 32,768
   expect(values).toEqual(Float32Array.of(-0.5, 1)); // shorter than 2: as it is
   expect(event).toEqual(roundEvent(plan));
   expect(event).toMatchObject({ type: 'gaussian', neighbouringRelation: 'replace', noiseMultiplier: 1.5 });
 });
 
 test('a long change is brought to clippingNorm in its direction', () => {
-  const round = startLocalRound({ ...plan, localSteps: 1 }, Float32Array.of(0, 0), silentNoise());
+  const round = startLocalRound({ ...plan, localSteps: 1 }, Float32Array.of(0, 0), silentNoise().noise);
   round.step(Float64Array.of(-480, 640)); // change 30, −40
   const { values } = round.finish();
   expect(norm(values)).toBeLessThanOrEqual(2);
@@ -40,7 +42,7 @@ test('automatic clipping brings a short change to about clippingNorm', () => {
   const round = startLocalRound(
     { ...plan, clipping: 'automatic', localSteps: 1 },
     Float32Array.of(0),
-    silentNoise(),
+    silentNoise().noise,
   );
   round.step(Float64Array.of(-0.64)); // change 0.04: 0.04/0.05 of clippingNorm
   expect(round.finish().values[0]).toBeCloseTo(1.6, 3);
@@ -53,15 +55,26 @@ describe('whatever the data, the round goes on', () => {
     ['a sum that overflows float32', 1e60],
     ['a sum that overflows float64', 1e308],
   ])('%s: the change is none, with noise', (_, value) => {
-    const noise = silentNoise();
+    const { noise, asked } = silentNoise();
     const round = startLocalRound({ ...plan, localSteps: 3 }, Float32Array.of(1, 2), noise);
     round.step(Float64Array.of(8, 0));
     round.step(Float64Array.of(value, 0));
     expect(round.parameters).toEqual(Float32Array.of(1, 2)); // nothing the device would choke on
     round.step(Float64Array.of(8, 8));
     expect([...round.finish().values].map(Math.abs)).toEqual([0, 0]);
-    expect(noise.asked).toHaveLength(1);
+    expect(asked).toHaveLength(1);
   });
+});
+
+test('noise that float32 cannot hold is the largest it can', () => {
+  const own = { ...plan, localSteps: 1 };
+  const round = startLocalRound(
+    own,
+    Float32Array.of(0, 0),
+    scriptedNoise((values) => values.set([1e60, -1e60])),
+  );
+  round.step(Float64Array.of(1, 1));
+  expect(round.finish().values).toEqual(Float32Array.of(LARGEST_FLOAT32, -LARGEST_FLOAT32));
 });
 
 const anyVector = fc.array(

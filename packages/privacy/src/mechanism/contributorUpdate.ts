@@ -1,10 +1,11 @@
 import { clipFactor } from './clip.ts';
 import { GRID_UNITS, truncateToGrid } from './grid.ts';
-import type { NoiseSource } from './integerNoise.ts';
 import { LocalRound } from './localRound.ts';
 import type { Mechanism } from './mechanism.ts';
+import type { NoiseSource } from './noiseSource.ts';
 import { markPrivatized } from './privatized.ts';
 import type { Privatized } from './privatized.ts';
+import { saturate } from './saturate.ts';
 
 /**
  * A round with unit `contributor`: SGD without noise, then the whole change is clipped to clippingNorm, truncated to the
@@ -12,7 +13,8 @@ import type { Privatized } from './privatized.ts';
  *
  * Guarantee: one Gaussian mechanism of the plan's noise multiplier and of sensitivity 2·clippingNorm between any two data
  * sets, provided that the starting parameters do not depend on this tab's data except through earlier releases. Nothing
- * is assumed of the gradients: a change that is not finite counts as none, and whatever the data are, no step fails.
+ * is assumed of the gradients: a change that is not finite counts as none, and whatever the data and the noise are, no
+ * step fails and `finish` does not.
  */
 export class ContributorUpdate extends LocalRound {
   readonly #noise: NoiseSource;
@@ -46,7 +48,7 @@ export class ContributorUpdate extends LocalRound {
     const noisy = clipToGrid(change, plan);
     this.#noise.addNoise(noisy, this.#noiseStdDevUnits);
     return markPrivatized(
-      Float32Array.from(noisy, (units) => units * gridStep),
+      Float32Array.from(noisy, (units) => saturate(units * gridStep)),
       updateEvent,
     );
   }

@@ -10,7 +10,10 @@ export const MAX_DISCRETE_STD_DEV = 2 ** 26;
  * 2004.00010, Algorithms 2 and 3), with integers below 2^53 in place of rationals.
  *
  * Guarantee: added to integers of L2 sensitivity D it has the concentrated privacy of continuous Gaussian noise with the
- * same parameter, D²/(2·stdDev²)-zCDP (their Theorem 4), so its Rényi divergences are the ones that are accounted.
+ * same parameter, D²/(2·stdDev²)-zCDP (their Theorem 4): without sampling its Rényi divergences are at most the ones that
+ * are accounted, at every order. With Poisson sampling they are the same at integer orders, where the divergence is a
+ * binomial sum of terms that whole shifts give both alike; of fractional orders, and of the privacy loss distribution, no
+ * such theorem is known to us (see `GaussianEvent`).
  *
  * How long a draw takes depends on what is drawn; the time of single draws must not be observable (Jin et al. 2021,
  * arXiv 2112.05307). Noise is therefore drawn for a whole vector in a worker.

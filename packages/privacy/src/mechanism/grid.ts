@@ -1,7 +1,8 @@
 /**
  * Steps of the integer grid per clippingNorm: what leaves a clipped gradient and what noise is added to are whole
- * numbers of clippingNorm / 32,768. All sums of them are exact, so no rounding depends on other examples, and every
- * integer can come out of every input, so no low bits tell them apart (Mironov 2012).
+ * numbers of clippingNorm / 32,768. All sums of them are exact, so no rounding depends on other examples, and noise of
+ * whole units hides them without low bits that tell inputs apart (Mironov 2012): which integers can come out does not
+ * depend on the input, exactly with `discrete-gaussian`, up to a mass of 2e-28 a draw with `rounded-gaussian` (`noiseSource`).
  */
 export const GRID_UNITS = 32_768;
 

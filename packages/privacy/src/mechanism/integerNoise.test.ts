@@ -6,6 +6,19 @@ import type { NoiseKind } from './plan.ts';
 import type { RandomSource } from './random.ts';
 import { webCryptoRandom } from './random.ts';
 
+/** A source that gives these integers below 2^53, in the order of draws; what a block has beyond them is zeros. */
+function bits53(...integers: number[]): RandomSource {
+  return {
+    fill(bytes) {
+      const view = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4).fill(0);
+      integers.forEach((integer, i) => {
+        view[2 * i] = Math.floor(integer / 2 ** 26) << 5;
+        view[2 * i + 1] = (integer % 2 ** 26) << 6;
+      });
+    },
+  };
+}
+
 const COUNT = 147_456;
 const KINDS: NoiseKind[] = ['rounded-gaussian', 'discrete-gaussian'];
 
@@ -63,6 +76,35 @@ test('rounded-gaussian: an integer k has the normal mass from k − 1/2 to k + 1
   const counts = integers.map((k) => values.filter((value) => value === k).length);
   const chances = integers.map((k) => normalCdf((k + 0.5) / stdDev) - normalCdf((k - 0.5) / stdDev));
   expect(chiSquareExcess(counts, chances, values.length)).toBeLessThan(6);
+});
+
+describe('rounded-gaussian: the far tail has no holes', () => {
+  /** Where a pair of draws lands whose radius comes of these 2·53 bits, at an angle of 45 degrees. */
+  function pairAt(stdDev: number, high: number, low: number): { values: Float64Array; radius: number } {
+    const values = new Float64Array(2);
+    noiseSource('rounded-gaussian', bits53(high, low, 2 ** 50)).addNoise(values, stdDev);
+    return { values, radius: Math.hypot(...values) };
+  }
+
+  test('beyond the 8.57 standard deviations of 53 bits, up to 12.1', () => {
+    expect(pairAt(65_536, 0, 2 ** 52).radius / 65_536).toBeCloseTo(Math.sqrt(2 * 54 * Math.LN2), 4);
+    expect(pairAt(65_536, 0, 1).radius / 65_536).toBeCloseTo(Math.sqrt(2 * 106 * Math.LN2), 4);
+  });
+
+  test('neighbouring radii are less than a unit apart, and all radii between come out', () => {
+    // Of 53 bits, 1 and 2 would be 5,300 units apart
+    for (const high of [0, 1, 2, 7]) {
+      for (const low of [2 ** 14, 2 ** 30, 2 ** 52]) {
+        const [one, next] = [low, low + 1].map((each) => pairAt(65_536, high, each).values[0]!);
+        expect(Math.abs(one! - next!)).toBeLessThanOrEqual(1);
+      }
+      const seen = Array.from({ length: 63 }, (_, i) => pairAt(65_536, high, (i + 1) * 2 ** 47).values[0]!);
+      expect(new Set(seen).size).toBe(63);
+    }
+    // 1 and just over 1, just under 2 and 2
+    expect(pairAt(65_536, 1, 1).radius - pairAt(65_536, 0, 2 ** 53 - 1).radius).toBeCloseTo(0, 0);
+    expect(pairAt(65_536, 2, 1).radius - pairAt(65_536, 1, 2 ** 53 - 1).radius).toBeCloseTo(0, 0);
+  });
 });
 
 test('discrete-gaussian: the standard deviation is rounded up, never down', () => {

@@ -11,10 +11,10 @@ import type { Privatized } from './privatized.ts';
 const plan = { ...examplePlan, localMetricsNoiseMultiplier: 20 };
 
 test('both counts go through one call for noise of 20 · sqrt(2), with its event', () => {
-  const noise = silentNoise();
+  const { noise, asked } = silentNoise();
   const counts = noisyLocalCounts(plan, { correct: 7, rows: 30 }, noise);
   expect(counts.values).toEqual({ correct: 7, rows: 30 });
-  expect(noise.asked).toEqual([20 * Math.SQRT2]);
+  expect(asked).toEqual([20 * Math.SQRT2]);
   expect(counts.event).toEqual({
     type: 'gaussian',
     privacyUnit: 'example',
@@ -53,17 +53,21 @@ describe.each<[NoiseKind, number]>([
 
 test('refused: a plan that asks for none, other noise, and what are no counts', () => {
   const counts = { correct: 1, rows: 2 };
-  expect(() => noisyLocalCounts(examplePlan, counts, silentNoise())).toThrow(/asks for no local counts/);
-  expect(() => noisyLocalCounts(unprotectedPlan, counts, silentNoise())).toThrow(/asks for no local counts/);
-  expect(() => noisyLocalCounts({ ...plan, noise: 'discrete-gaussian' }, counts, silentNoise())).toThrow(
-    /discrete-gaussian/,
+  expect(() => noisyLocalCounts(examplePlan, counts, silentNoise().noise)).toThrow(
+    /asks for no local counts/,
   );
+  expect(() => noisyLocalCounts(unprotectedPlan, counts, silentNoise().noise)).toThrow(
+    /asks for no local counts/,
+  );
+  expect(() =>
+    noisyLocalCounts({ ...plan, noise: 'discrete-gaussian' }, counts, silentNoise().noise),
+  ).toThrow(/discrete-gaussian/);
   for (const bad of [
     { correct: 3, rows: 2 },
     { correct: -1, rows: 2 },
     { correct: 0.5, rows: 2 },
     { correct: 0, rows: Number.NaN },
   ]) {
-    expect(() => noisyLocalCounts(plan, bad, silentNoise())).toThrow(/0 ≤ correct ≤ rows/);
+    expect(() => noisyLocalCounts(plan, bad, silentNoise().noise)).toThrow(/0 ≤ correct ≤ rows/);
   }
 });

@@ -1,5 +1,6 @@
-import type { NoiseSource } from './integerNoise.ts';
-import { mechanismOf, requireKind } from './mechanism.ts';
+import { mechanismOf } from './mechanism.ts';
+import { requireNoise } from './noiseSource.ts';
+import type { NoiseSource } from './noiseSource.ts';
 import type { PrivacyPlan } from './plan.ts';
 import { markPrivatized } from './privatized.ts';
 import type { Privatized } from './privatized.ts';
@@ -11,8 +12,9 @@ export type LocalCounts = { correct: number; rows: number };
  * The two counts as they may leave the tab: integers, each with noise of `localMetricsNoiseMultiplier` times their common
  * sensitivity sqrt(2). They may come out negative, and correct over rows; whoever averages them needs that.
  *
- * Guarantee: one Gaussian mechanism, the event that `roundEvent` holds beside the update's. Once per round.
+ * Guarantee: each call is one Gaussian mechanism; the plan's `roundEvent` holds one beside the update's.
  * @param counts integers, 0 ≤ correct ≤ rows; not changed
+ * @throws {TypeError} the noise is none that `noiseSource` made
  * @throws {RangeError} the plan asks for no counts or is out of range, the noise is of another kind, or the counts are none
  */
 export function noisyLocalCounts(
@@ -24,7 +26,7 @@ export function noisyLocalCounts(
   if (localCounts === null) {
     throw new RangeError('the plan asks for no local counts: its localMetricsNoiseMultiplier is null');
   }
-  requireKind(noise, plan.noise);
+  requireNoise(noise, plan.noise);
   if (!(Number.isSafeInteger(rows) && Number.isSafeInteger(correct) && 0 <= correct && correct <= rows)) {
     throw new RangeError(`expected integers 0 ≤ correct ≤ rows, got ${correct} and ${rows}`);
   }

@@ -15,7 +15,8 @@ export class NumericalError extends Error {
  * One tab's round of local steps. It owns the parameters from the round's start to its end, so that only what the plan's
  * mechanism lets through can reach what `finish` marks as privatized. Made by `startLocalRound`.
  *
- * It fails closed: after any error inside a step nothing can be finished.
+ * It fails closed: after any error inside a step nothing can be finished. With a protecting unit no error depends on
+ * noised values, for whether an update comes would be one more release of them.
  */
 export abstract class LocalRound {
   readonly mechanism: Mechanism;
@@ -54,7 +55,8 @@ export abstract class LocalRound {
    * @param sum over one Poisson sample, shape [parameterCount], not changed: zeros for a sample without examples. What
    *   kind of sum is said by `mechanism.gradientSums`
    * @throws {RangeError} another shape; the round can go on
-   * @throws {NumericalError} the sum is not what it must be, or the result is not finite; the round is lost
+   * @throws {NumericalError} the sum is not what it must be or, under unit `none`, the result is not finite; the round is
+   *   lost
    * @throws {Error} the round has taken all its steps, is finished, or failed before
    */
   step(sum: Float64Array): void {
@@ -69,7 +71,6 @@ export abstract class LocalRound {
     this.#state = 'failed'; // until the step is complete
     this.descend(this.#current, sum, this.#start);
     this.#parameters.set(this.#current);
-    requireFinite(this.#parameters, 'parameters after a step');
     this.#stepsTaken += 1;
     this.#state = 'open';
   }
@@ -77,7 +78,7 @@ export abstract class LocalRound {
   /**
    * Ends the round. Possible once, after exactly `localSteps` steps.
    * @returns change of the parameters over the round, shape [parameterCount], in float32
-   * @throws {NumericalError} the change does not fit float32
+   * @throws {NumericalError} unit `none`: the change does not fit float32
    * @throws {Error} steps are missing, the round failed, or it was finished before
    */
   finish(): Privatized<Float32Array> {
@@ -88,18 +89,17 @@ export abstract class LocalRound {
     }
     this.#state = 'failed';
     const update = this.release(this.#current.map((value, i) => value - this.#start[i]!));
-    requireFinite(update.values, 'the change over a round');
     this.#state = 'finished';
     return update;
   }
 
   /**
-   * Moves `current` by one step, in place.
+   * Moves `current` by one step, in place; float32 can hold it afterwards, or this throws.
    * @param start the parameters at the round's start; not to be changed
    */
   protected abstract descend(current: Float64Array, sum: Float64Array, start: Float32Array): void;
 
-  /** Marks the change of a whole round, after whatever the mechanism still has to do to it. */
+  /** Marks the change of a whole round, after whatever the mechanism still has to do to it; finite, or this throws. */
   protected abstract release(change: Float64Array): Privatized<Float32Array>;
 
   #requireOpen(): void {

@@ -2,9 +2,8 @@ import type { DpEvent, GaussianEvent } from '../events.ts';
 import { clipFactors } from './clip.ts';
 import { GRID_UNITS } from './grid.ts';
 import { checkNoiseStdDev } from './integerNoise.ts';
-import type { NoiseSource } from './integerNoise.ts';
 import { checkPrivacyPlan, roundEvent, sensitivityOf } from './plan.ts';
-import type { NoiseKind, PrivacyPlan } from './plan.ts';
+import type { PrivacyPlan } from './plan.ts';
 
 /**
  * What one plan means for the arithmetic of a round. Clip bound, grid, noise and event are made here and nowhere else,
@@ -77,11 +76,4 @@ function localCountsOf(plan: PrivacyPlan): Mechanism['localCounts'] {
     noiseMultiplier,
   };
   return Object.freeze({ noiseStdDev: stdDev, event });
-}
-
-/** @throws {RangeError} the source makes another kind of noise than the plan names */
-export function requireKind(noise: NoiseSource, kind: NoiseKind): void {
-  if (noise.kind !== kind) {
-    throw new RangeError(`expected a source of ${kind} noise, as the plan says, got ${noise.kind}`);
-  }
 }

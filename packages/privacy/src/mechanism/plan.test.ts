@@ -1,21 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { examplePlan, unprotectedPlan } from '../testing/plans.ts';
 import { checkPrivacyPlan, eventOfRounds, roundEvent, sensitivityOf } from './plan.ts';
 import type { PrivacyPlan } from './plan.ts';
 
-const plan: PrivacyPlan = {
-  unit: 'example',
-  clipping: 'flat',
-  clippingNorm: 2,
-  noiseMultiplier: 1,
-  noise: 'rounded-gaussian',
-  samplingRate: 0.05,
-  localSteps: 10,
-  expectedBatchSize: 32,
-  learningRate: 0.5,
-  targetDelta: 1e-5,
-  localMetricsNoiseMultiplier: null,
-};
-const unprotected: PrivacyPlan = { ...plan, unit: 'none', noiseMultiplier: 0 };
+const plan: PrivacyPlan = { ...examplePlan, noiseMultiplier: 1, localSteps: 10 };
 const wholeContributor: PrivacyPlan = { ...plan, unit: 'contributor' };
 const withMetrics: PrivacyPlan = { ...plan, localMetricsNoiseMultiplier: 20 };
 
@@ -25,9 +13,11 @@ describe('checkPrivacyPlan', () => {
       plan,
       wholeContributor,
       withMetrics,
-      unprotected,
-      { ...unprotected, targetDelta: 0 },
+      unprotectedPlan,
+      { ...unprotectedPlan, targetDelta: 0 },
       { ...plan, samplingRate: 1 },
+      { ...plan, clippingNorm: 1e-12 },
+      { ...plan, clippingNorm: 1e12 },
     ];
     for (const each of good) expect(() => checkPrivacyPlan(each)).not.toThrow();
   });
@@ -35,6 +25,8 @@ describe('checkPrivacyPlan', () => {
   const bad = [
     { clippingNorm: 0 },
     { clippingNorm: Infinity },
+    { clippingNorm: 9e-13 },
+    { clippingNorm: 1100000000000 },
     { noiseMultiplier: 0 },
     { noiseMultiplier: -1 },
     { noiseMultiplier: Number.NaN },
@@ -61,7 +53,7 @@ describe('checkPrivacyPlan', () => {
 
   test('a unit and its noise must agree', () => {
     expect(() => checkPrivacyPlan({ ...plan, unit: 'none' })).toThrow(/noiseMultiplier must be 0/);
-    expect(() => checkPrivacyPlan({ ...unprotected, unit: 'example' })).toThrow(/noiseMultiplier/);
+    expect(() => checkPrivacyPlan({ ...unprotectedPlan, unit: 'example' })).toThrow(/noiseMultiplier/);
     const unknown = { ...plan, unit: 'person' } as unknown as PrivacyPlan;
     expect(() => checkPrivacyPlan(unknown)).toThrow(/unit.*person/);
   });
@@ -74,7 +66,7 @@ describe('checkPrivacyPlan', () => {
   });
 
   test('counts of own rows have a bound for unit example only', () => {
-    for (const other of [wholeContributor, unprotected]) {
+    for (const other of [wholeContributor, unprotectedPlan]) {
       const asked = { ...other, localMetricsNoiseMultiplier: 20 };
       expect(() => checkPrivacyPlan(asked)).toThrow(/localMetricsNoiseMultiplier needs unit 'example'/);
     }
@@ -93,7 +85,7 @@ test('a round is localSteps sampled Gaussians', () => {
       noiseMultiplier: 1,
     },
   });
-  expect(roundEvent(unprotected)).toEqual({ type: 'non-private' });
+  expect(roundEvent(unprotectedPlan)).toEqual({ type: 'non-private' });
   expect(eventOfRounds(plan, 3)).toEqual({ type: 'self-composed', count: 3, event: roundEvent(plan) });
 });
 
@@ -121,5 +113,5 @@ test('counts of own rows are one more Gaussian in each round', () => {
 test('sensitivity is C for one example, 2C for a contributor replaced, and nothing without protection', () => {
   expect(sensitivityOf(plan)).toBe(2);
   expect(sensitivityOf(wholeContributor)).toBe(4);
-  expect(() => sensitivityOf(unprotected)).toThrow(/no sensitivity/);
+  expect(() => sensitivityOf(unprotectedPlan)).toThrow(/no sensitivity/);
 });

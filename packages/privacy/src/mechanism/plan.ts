@@ -1,4 +1,6 @@
+import { dpSgdEvent } from '../dpSgdEvent.ts';
 import type { DpEvent, PrivacyUnit } from '../events.ts';
+import { checkClippingNorm } from './clippingNorm.ts';
 
 /** How one unit's value is brought to an L2 norm of at most clippingNorm; see `clipFactors`. */
 export type ClippingRule = 'flat' | 'automatic';
@@ -12,7 +14,7 @@ export type PrivacyPlan = {
   clipping: ClippingRule;
   /**
    * L2 bound C over all trained parameters: of one example's gradient in a step when the unit is `example`, of the whole
-   * change of a round when it is `contributor`; without meaning when it is `none`.
+   * change of a round when it is `contributor`; without meaning when it is `none`. From 1e-12 to 1e12.
    */
   clippingNorm: number;
   /** Noise standard deviation over the sensitivity (`sensitivityOf`); 0 exactly when unit is `none`. */
@@ -41,7 +43,7 @@ export function checkPrivacyPlan(plan: PrivacyPlan): void {
   requireOneOf('unit', plan.unit, ['example', 'contributor', 'none']);
   requireOneOf('clipping', plan.clipping, ['flat', 'automatic']);
   requireOneOf('noise', plan.noise, ['rounded-gaussian', 'discrete-gaussian']);
-  requirePositive('clippingNorm', plan.clippingNorm);
+  checkClippingNorm(plan.clippingNorm);
   if (plan.unit !== 'none') {
     requirePositive('noiseMultiplier', plan.noiseMultiplier);
   } else if (plan.noiseMultiplier !== 0) {
@@ -88,14 +90,14 @@ export function roundEvent(plan: PrivacyPlan): DpEvent {
   if (unit === 'contributor') {
     return { type: 'gaussian', privacyUnit: 'contributor', neighbouringRelation: 'replace', noiseMultiplier };
   }
-  const example = { privacyUnit: 'example', neighbouringRelation: 'zero-out' } as const;
-  const steps: DpEvent = {
-    type: 'self-composed',
-    event: { type: 'poisson-sampled-gaussian', ...example, samplingRate, noiseMultiplier },
-    count: localSteps,
-  };
+  const steps = dpSgdEvent(samplingRate, noiseMultiplier, localSteps);
   if (localMetricsNoiseMultiplier === null) return steps;
-  const metrics: DpEvent = { type: 'gaussian', ...example, noiseMultiplier: localMetricsNoiseMultiplier };
+  const metrics: DpEvent = {
+    type: 'gaussian',
+    privacyUnit: 'example',
+    neighbouringRelation: 'zero-out',
+    noiseMultiplier: localMetricsNoiseMultiplier,
+  };
   return { type: 'composed', events: [steps, metrics] };
 }
 

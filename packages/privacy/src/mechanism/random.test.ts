@@ -1,5 +1,5 @@
 import { seededRandom } from '@chorale/testing/seededRandom';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { BufferedUniform, webCryptoRandom } from './random.ts';
 import type { RandomSource } from './random.ts';
 
@@ -52,6 +52,40 @@ test('uniforms use the whole of 53 bits', () => {
   const high = 0b101 << 5;
   const low = 0b11 << 6;
   expect(new BufferedUniform(words(high, low), 1).next()).toBe((0b101 * 2 ** 26 + 0b11) / 2 ** 53);
+});
+
+describe('exponentials are −ln of 106 bits', () => {
+  const fraction = [1 << 31, 0]; // 1/2
+  const exponential = (...list: number[]) =>
+    new BufferedUniform(words(...list), list.length / 2).exponential();
+
+  test('near the end of the tail', () => {
+    expect(exponential(0, 0, 0, 1 << 6)).toBeCloseTo(106 * Math.LN2, 12); // u = 2^-106
+    expect(exponential(0, 0, ...fraction)).toBeCloseTo(54 * Math.LN2, 12);
+    expect(exponential(0, 1 << 6, ...fraction)).toBeCloseTo(53 * Math.LN2 - Math.log(1.5), 12);
+    expect(exponential(0, 2 << 6, ...fraction)).toBeCloseTo(53 * Math.LN2 - Math.log(2.5), 12);
+  });
+
+  test('near zero, which is not reached', () => {
+    expect(exponential(0xffffffff, 0xffffffff, 0, 1 << 6) * 2 ** 106).toBeCloseTo(1, 12);
+    expect(exponential(0xffffffff, 0xffffffff, ...fraction) * 2 ** 54).toBeCloseTo(1, 12);
+  });
+
+  test('on both sides of the middle', () => {
+    expect(exponential(0x7fffffff, 0xffffffff, ...fraction)).toBeCloseTo(Math.LN2, 14);
+    expect(exponential(0x80000000, 0, ...fraction)).toBeCloseTo(Math.LN2, 14);
+    expect(exponential(0x40000000, 0, ...fraction)).toBeCloseTo(2 * Math.LN2, 14);
+    expect(exponential(0xc0000000, 0, ...fraction)).toBeCloseTo(Math.log(4 / 3), 14);
+  });
+
+  test('as a whole', () => {
+    const uniform = new BufferedUniform(seededRandom(4), 300);
+    const cells = new Float64Array(100);
+    for (let i = 0; i < 200_000; i++) cells[Math.floor(100 * Math.exp(-uniform.exponential()))]! += 1;
+    const chiSquare = cells.reduce((sum, count) => sum + (count - 2000) ** 2 / 2000, 0);
+    expect(chiSquare).toBeGreaterThan(45); // 99 degrees of freedom, s.d. 14
+    expect(chiSquare).toBeLessThan(170);
+  });
 });
 
 test('uniforms are uniform over 100 cells and fetch anew after each block', () => {

@@ -20,7 +20,7 @@ export const webCryptoRandom: RandomSource = {
 };
 
 /**
- * Uniform numbers from a source's bytes, 8 bytes each, fetched in blocks because each call into Web Crypto costs
+ * Uniform numbers from a source's bytes, 8 bytes for 53 bits, fetched in blocks because each call into Web Crypto costs
  * more than the bytes do.
  */
 export class BufferedUniform {
@@ -29,7 +29,7 @@ export class BufferedUniform {
   readonly #words: Uint32Array;
   #next: number;
 
-  /** @param blockLength numbers fetched at once, an integer ≥ 1 */
+  /** @param blockLength 53-bit numbers fetched at once, an integer ≥ 1 */
   constructor(random: RandomSource, blockLength = 1024) {
     if (!Number.isSafeInteger(blockLength) || blockLength < 1) {
       throw new RangeError(`blockLength must be an integer of at least 1, got ${blockLength}`);
@@ -46,16 +46,34 @@ export class BufferedUniform {
    */
   next(): number {
     for (;;) {
-      if (this.#next === this.#words.length) {
-        this.#random.fill(this.#bytes);
-        this.#next = 0;
-      }
-      const high = this.#words[this.#next]! >>> 5; // 27 bits
-      const low = this.#words[this.#next + 1]! >>> 6; // 26 bits
-      this.#next += 2;
-      const integer = high * 2 ** 26 + low; // < 2^53, exact
+      const integer = this.#integer();
       if (integer !== 0) return integer * 2 ** -53;
     }
+  }
+
+  /**
+   * An exponential number of mean 1: −ln u of a uniform u of 106 bits, taken from the nearer end of (0, 1), where float64
+   * holds u, or 1 − u, to 53 digits of its own. Of 53 bits the smallest u would be few and far apart.
+   * @returns from about 2^-106 to 106·ln 2 = 73.5
+   */
+  exponential(): number {
+    const integer = this.#integer();
+    const rest = this.next();
+    return integer < 2 ** 52
+      ? -Math.log((integer + rest) * 2 ** -53)
+      : -Math.log1p(-(2 ** 53 - 1 - integer + rest) * 2 ** -53);
+  }
+
+  /** An integer from 0 to 2^53 − 1, all equally likely. */
+  #integer(): number {
+    if (this.#next === this.#words.length) {
+      this.#random.fill(this.#bytes);
+      this.#next = 0;
+    }
+    const high = this.#words[this.#next]! >>> 5; // 27 bits
+    const low = this.#words[this.#next + 1]! >>> 6; // 26 bits
+    this.#next += 2;
+    return high * 2 ** 26 + low; // exact
   }
 }
 

@@ -3,7 +3,7 @@ import type { Mechanism } from './mechanism.ts';
 import { markPrivatized } from './privatized.ts';
 import type { Privatized } from './privatized.ts';
 
-/** A round with unit `none`: plain SGD. It protects nobody, and its event says so. */
+/** A round with unit `none`: plain SGD. It protects nobody, and its event says so; numbers that overflow end it. */
 export class UnprotectedSgd extends LocalRound {
   constructor(mechanism: Mechanism, parameters: Float32Array) {
     super(mechanism, parameters);
@@ -17,9 +17,12 @@ export class UnprotectedSgd extends LocalRound {
     const { learningRate, expectedBatchSize } = this.mechanism.plan;
     requireFinite(sum, 'a sum of gradients');
     for (let i = 0; i < current.length; i++) current[i]! -= learningRate * (sum[i]! / expectedBatchSize);
+    requireFinite(Float32Array.from(current), 'parameters after a step');
   }
 
   protected override release(change: Float64Array): Privatized<Float32Array> {
-    return markPrivatized(Float32Array.from(change), this.mechanism.updateEvent);
+    const values = Float32Array.from(change);
+    requireFinite(values, 'the change over a round');
+    return markPrivatized(values, this.mechanism.updateEvent);
   }
 }

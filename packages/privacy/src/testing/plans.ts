@@ -1,5 +1,6 @@
-import type { NoiseSource } from '../mechanism/integerNoise.ts';
+import type { NoiseSource } from '../mechanism/noiseSource.ts';
 import type { PrivacyPlan } from '../mechanism/plan.ts';
+import { scriptedNoise } from './scriptedNoise.ts';
 
 /** A plan of unit `example` with sizes that a reader can compute with. */
 export const examplePlan: PrivacyPlan = {
@@ -20,15 +21,12 @@ export const examplePlan: PrivacyPlan = {
 export const unprotectedPlan: PrivacyPlan = { ...examplePlan, unit: 'none', noiseMultiplier: 0 };
 
 /** Adds nothing, and keeps what it was asked for. */
-export function silentNoise(): NoiseSource & { asked: number[] } {
+export function silentNoise(): { noise: NoiseSource; asked: number[] } {
   const asked: number[] = [];
-  return { kind: 'rounded-gaussian', asked, addNoise: (_, stdDev) => void asked.push(stdDev) };
+  return { noise: scriptedNoise((_, stdDev) => void asked.push(stdDev)), asked };
 }
 
 /** Fails when it is asked for noise. */
-export const forbiddenNoise: NoiseSource = {
-  kind: 'rounded-gaussian',
-  addNoise() {
-    throw new Error('no noise was expected');
-  },
-};
+export const forbiddenNoise: NoiseSource = scriptedNoise(() => {
+  throw new Error('no noise was expected');
+});

@@ -1,6 +1,7 @@
 import { openCompute } from '@chorale/compute';
 import type * as Privacy from '@chorale/privacy';
 import type { PrivacyPlan, RandomSource } from '@chorale/privacy';
+import { examplePlan } from '@chorale/privacy/testing/plans';
 import { seededRandom } from '@chorale/testing/seededRandom';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { auditTrainingStep } from './audit.ts';
@@ -15,6 +16,7 @@ const defects = vi.hoisted(() => ({ sampler: 'none', noise: 'none' }));
 vi.mock('@chorale/privacy', async (importOriginal) => {
   const real = await importOriginal<typeof Privacy>();
   const { seededRandom: seeded } = await import('@chorale/testing/seededRandom');
+  const { scriptedNoise } = await import('@chorale/privacy/testing/scriptedNoise');
   let step = 0;
   let first: Uint32Array | null = null;
   const poissonSample: typeof real.poissonSample = (count, rate, random) => {
@@ -42,7 +44,10 @@ vi.mock('@chorale/privacy', async (importOriginal) => {
   };
   const noiseSource: typeof real.noiseSource = (kind, random) => {
     if (defects.noise !== 'same-seed') return real.noiseSource(kind, random);
-    return { kind, addNoise: (values, stdDev) => real.noiseSource(kind, seeded(7)).addNoise(values, stdDev) };
+    return scriptedNoise(
+      (values, stdDev) => real.noiseSource(kind, seeded(7)).addNoise(values, stdDev),
+      kind,
+    );
   };
   return { ...real, poissonSample, noiseSource };
 });
@@ -62,17 +67,12 @@ beforeEach(() => {
 });
 
 const PLAN: PrivacyPlan = {
-  unit: 'example',
-  clipping: 'flat',
+  ...examplePlan,
   clippingNorm: 0.5,
   noiseMultiplier: 1,
-  noise: 'rounded-gaussian',
-  samplingRate: 0.05,
   localSteps: 1,
   expectedBatchSize: 32,
   learningRate: 0.25,
-  targetDelta: 1e-5,
-  localMetricsNoiseMultiplier: null,
 };
 
 async function audit(change: Partial<AuditOptions> = {}) {

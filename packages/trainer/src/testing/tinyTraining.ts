@@ -1,6 +1,7 @@
 import type { Compute } from '@chorale/compute';
 import { tinyModel } from '@chorale/model/testing/tinyModel';
 import type { NoiseSource, PrivacyPlan, RandomSource } from '@chorale/privacy';
+import { scriptedNoise } from '@chorale/privacy/testing/scriptedNoise';
 import { randomValues } from '@chorale/testing/randomValues';
 import type { ClientUpdateOptions } from '../clientUpdate.ts';
 import { privacyPlanOf } from '../privacyPlan.ts';
@@ -57,7 +58,7 @@ export const everyone: RandomSource = {
 export const nobody: RandomSource = { fill: (bytes) => void bytes.fill(0xff) };
 
 /** No noise. */
-export const silence: NoiseSource = { kind: 'rounded-gaussian', addNoise: () => {} };
+export const silence: NoiseSource = scriptedNoise(() => {});
 
 export function norm(values: Float32Array | Float64Array): number {
   let squares = 0;
