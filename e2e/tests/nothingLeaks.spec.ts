@@ -1,11 +1,19 @@
 import { Buffer } from 'node:buffer';
 import { readFileSync } from 'node:fs';
-import { expect, test } from '@playwright/test';
 import { MODEL_FILE_NAMES, readCheckpoint } from '@chorale/model';
-import { joinSchema, updateSchema } from '@chorale/protocol';
-import { SMALL_RUN, csvRows, untilRun } from '../support/runs.ts';
-import { ServerUnderTest } from '../support/server.ts';
-import { contribute, openTab } from '../support/tab.ts';
+import type { ResolvedRun } from '@chorale/protocol';
+import {
+  availabilitySchema,
+  decodeUpdate,
+  joinSchema,
+  leaveSchema,
+  updateBytes,
+  updateSchema,
+} from '@chorale/protocol';
+import { SMALL_RUN, fetchRun, untilRun } from '../support/runs.ts';
+import type { Tab } from '../support/tab.ts';
+import { contribute, statusOf } from '../support/tab.ts';
+import { expect, test } from '../support/test.ts';
 
 const MODEL = new URL('../../assets/models/tiny-encoder/', import.meta.url);
 const CANARIES = ['quixotic zanzibar marmalade', 'velvet hippodrome gazette', 'obsidian kettledrum parsnip'];
@@ -13,102 +21,204 @@ const CANARIES = ['quixotic zanzibar marmalade', 'velvet hippodrome gazette', 'o
 const HEALTH_ROWS = 211;
 const MONEY_ROWS = 96;
 
-/** Event and value of a text frame of socket.io; none for its handshakes and heartbeats. */
-function messageIn(frame: string): [event: string, value: unknown][] {
-  const json = /^4(?:2|5\d+-)[^[]*(\[.*\])$/s.exec(frame)?.[1];
-  if (json === undefined) return [];
-  const [event, value] = JSON.parse(json) as [string, unknown];
-  return [[event, value]];
+/** All that one tab sends to anybody, from before it opens a page. */
+type Outgoing = {
+  /** Addresses, headers, bodies and frames. */
+  sent: Buffer[];
+  /** Text frames of WebSockets, in order. */
+  texts: string[];
+  /** Binary frames of WebSockets, in order. */
+  binary: Buffer[];
+  /** Requests that are no GET: method, path and body. */
+  posted: { what: string; body: unknown }[];
+};
+
+function captureOutgoing({ page }: Tab): Outgoing {
+  const outgoing: Outgoing = { sent: [], texts: [], binary: [], posted: [] };
+  const { sent, texts, binary, posted } = outgoing;
+  // Of the context: what the worker asks for, too
+  page.context().on('request', (request) => {
+    sent.push(Buffer.from(request.url()), Buffer.from(JSON.stringify(request.headers())));
+    const body = request.postDataBuffer();
+    if (body) sent.push(body);
+    if (request.method() !== 'GET') {
+      const what = `${request.method()} ${new URL(request.url()).pathname}`;
+      posted.push({ what, body: request.postDataJSON() as unknown });
+    }
+  });
+  page.on('websocket', (socket) =>
+    socket.on('framesent', ({ payload }) => {
+      if (typeof payload === 'string') texts.push(payload);
+      else binary.push(payload);
+      sent.push(Buffer.from(payload));
+    }),
+  );
+  return outgoing;
 }
 
-test('texts, token ids and counts of rows stay in the tab', async ({ browser }) => {
-  const server = await ServerUnderTest.create(
-    { ...SMALL_RUN, rounds: { count: 2, cohortSize: 1, minimumUpdates: 1, deadlineSeconds: 120 } },
-    csvRows(12),
-  );
-  try {
-    const { contributeUrl } = await server.start();
-    const tab = await openTab(browser);
-    const sent: Buffer[] = [];
-    const texts: string[] = [];
-    const posted: string[] = [];
-    let binaryFrames = 0;
-    tab.page.context().on('request', (request) => {
-      sent.push(Buffer.from(request.url()), Buffer.from(JSON.stringify(request.headers())));
-      const body = request.postDataBuffer();
-      if (body) sent.push(body);
-      if (request.method() !== 'GET') posted.push(`${request.method()} ${new URL(request.url()).pathname}`);
-    });
-    tab.page.on('websocket', (socket) =>
-      socket.on('framesent', ({ payload }) => {
-        if (typeof payload !== 'string') binaryFrames += 1;
-        else texts.push(payload);
-        sent.push(Buffer.from(payload));
-      }),
-    );
-    const rowTexts = Array.from(
-      { length: HEALTH_ROWS + MONEY_ROWS },
-      (_, i) => `${CANARIES[i % 3]!} number ${i}`,
-    );
-    const csv = [
-      'text,label',
-      ...rowTexts.map((text, i) => `${text},${i < HEALTH_ROWS ? 'health' : 'money'}`),
-    ];
-    await contribute(tab, new URL('?backend=wasm', contributeUrl).href, csv.join('\n'));
-    const { run } = await untilRun(contributeUrl, ({ state }) => state.status === 'completed');
-    await expect(tab.page.locator('[data-status]')).toHaveAttribute('data-status', 'stopped');
+/** Event and value of each message of socket.io; none for its handshakes and heartbeats. */
+function messagesIn({ texts }: Outgoing): [event: string, value: unknown][] {
+  return texts.flatMap((frame) => {
+    const json = /^4(?:2|5\d+-)[^[]*(\[.*\])$/s.exec(frame)?.[1];
+    if (json === undefined) return [];
+    const [event, value] = JSON.parse(json) as [string, unknown];
+    return [[event, value] as [string, unknown]];
+  });
+}
 
-    // The capture works: both updates are in it, whole
-    expect(binaryFrames).toBe(2);
-    expect(sent.filter((bytes) => bytes.length === 80 + 4 * run.plan.parameterCount)).toHaveLength(2);
-    expect(sent.some((bytes) => bytes.includes('"join"'))).toBe(true);
-    // Nothing but what the protocol knows: strict schemas, so no field more, and of the ledger only the rounds
-    const messages = texts.flatMap(messageIn);
-    expect(new Set(messages.map(([event]) => event))).toEqual(new Set(['join', 'update']));
-    for (const [event, value] of messages) {
-      if (event === 'update') updateSchema.parse(value);
-      else expect(joinSchema.parse(value).chargedRounds).toEqual([]);
-    }
-    // Beside the socket, who she is, for when the browser loses it
-    expect(new Set(posted)).toEqual(new Set([`POST /api/runs/${run.runId}/identity`]));
-    // … and what the worker asks for, too: the model comes through it
-    expect(sent.some((bytes) => bytes.includes('model.safetensors'))).toBe(true);
+/** What a tab may say over its socket. Strict schemas: no field more. */
+const SCHEMAS = {
+  join: joinSchema,
+  availability: availabilitySchema,
+  update: updateSchema,
+  leave: leaveSchema,
+} as const;
 
-    const everything = Buffer.concat(sent.flatMap((bytes) => [bytes, Buffer.from('\n')]));
-    for (const word of CANARIES.flatMap((canary) => canary.split(' '))) {
-      expect(everything.includes(word), `the word "${word}" left the tab`).toBe(false);
-    }
-    const files = new Map(
-      MODEL_FILE_NAMES.map((name) => [name, new Uint8Array(readFileSync(new URL(name, MODEL)))]),
-    );
-    const { tokenize } = readCheckpoint(files);
-    for (const canary of CANARIES) {
-      const ids = tokenize(canary).slice(1, -1);
-      expect(ids.length).toBeGreaterThanOrEqual(4);
-      for (let i = 0; i + 3 <= ids.length; i++) {
-        const three = ids.slice(i, i + 3);
-        expect(everything.includes(three.join(',')), `token ids ${three.join()} left as JSON`).toBe(false);
-        expect(
-          everything.includes(Buffer.from(Uint32Array.from(three).buffer)),
-          `ids ${three.join()} left`,
-        ).toBe(false);
-      }
-    }
-    for (const count of [HEALTH_ROWS, MONEY_ROWS, HEALTH_ROWS + MONEY_ROWS]) {
-      const text = sent
-        .filter((bytes) => bytes.length < 4096)
-        .map(String)
-        .join('\n');
-      expect(text, `the count ${count} left as text`).not.toMatch(
-        new RegExp(`(?<![\\w.-])${count}(?![\\w.-])`),
-      );
-      const int32 = Buffer.from(Uint32Array.of(count).buffer);
-      const float32 = Buffer.from(Float32Array.of(count).buffer);
-      expect(everything.includes(int32), `the count ${count} left as an integer`).toBe(false);
-      expect(everything.includes(float32), `the count ${count} left as a float`).toBe(false);
-    }
-    expect(tab.problems).toEqual([]);
-  } finally {
-    await server.dispose();
+function expectStrictMessages(outgoing: Outgoing, events: (keyof typeof SCHEMAS)[]): void {
+  const messages = messagesIn(outgoing);
+  expect(new Set(messages.map(([event]) => event))).toEqual(new Set(events));
+  for (const [event, value] of messages) SCHEMAS[event as keyof typeof SCHEMAS].parse(value);
+}
+
+const keptIdentitySchema = joinSchema.shape.identity.unwrap().extend({ planHash: joinSchema.shape.planHash });
+
+/** Beside the socket, who she is and what she agreed to, for when the browser loses it; nothing else. */
+function expectOnlyIdentityPosted({ posted }: Outgoing, { runId, planHash }: ResolvedRun): void {
+  expect(posted.length).toBeGreaterThan(0);
+  for (const { what, body } of posted) {
+    expect(what).toBe(`POST /api/runs/${runId}/identity`);
+    expect(keptIdentitySchema.parse(body).planHash).toBe(planHash);
   }
+}
+
+/** Rows that can be found again in whatever left. */
+function canaryCsv(): string {
+  const rows = Array.from({ length: HEALTH_ROWS + MONEY_ROWS }, (_, i) => {
+    return `${CANARIES[i % 3]!} number ${i},${i < HEALTH_ROWS ? 'health' : 'money'}`;
+  });
+  return ['text,label', ...rows].join('\n');
+}
+
+function expectNoRowsIn(sent: readonly Buffer[]): void {
+  const everything = Buffer.concat(sent.flatMap((bytes) => [bytes, Buffer.from('\n')]));
+  for (const word of CANARIES.flatMap((canary) => canary.split(' '))) {
+    expect(everything.includes(word), `the word "${word}" left the tab`).toBe(false);
+  }
+  const files = new Map(
+    MODEL_FILE_NAMES.map((name) => [name, new Uint8Array(readFileSync(new URL(name, MODEL)))]),
+  );
+  const { tokenize } = readCheckpoint(files);
+  for (const canary of CANARIES) {
+    const ids = tokenize(canary).slice(1, -1);
+    expect(ids.length).toBeGreaterThanOrEqual(4);
+    for (let i = 0; i + 3 <= ids.length; i++) {
+      const three = ids.slice(i, i + 3);
+      expect(everything.includes(three.join(',')), `token ids ${three.join()} left as JSON`).toBe(false);
+      const binary = Buffer.from(Uint32Array.from(three).buffer);
+      expect(everything.includes(binary), `ids ${three.join()} left`).toBe(false);
+    }
+  }
+  const text = sent
+    .filter((bytes) => bytes.length < 4096)
+    .map(String)
+    .join('\n');
+  for (const count of [HEALTH_ROWS, MONEY_ROWS, HEALTH_ROWS + MONEY_ROWS]) {
+    expect(text, `the count ${count} left as text`).not.toMatch(
+      new RegExp(`(?<![\\w.-])${count}(?![\\w.-])`),
+    );
+    for (const [kind, array] of [
+      ['an integer', Uint32Array.of(count)],
+      ['a float', Float32Array.of(count)],
+      ['a double', Float64Array.of(count)],
+    ] as const) {
+      expect(everything.includes(Buffer.from(array.buffer)), `the count ${count} left as ${kind}`).toBe(
+        false,
+      );
+    }
+  }
+}
+
+test('texts, token ids and counts of rows stay in the tab', async ({ serve, newTab }) => {
+  const serving = await serve({
+    ...SMALL_RUN,
+    rounds: { count: 2, cohortSize: 1, minimumUpdates: 1, deadlineSeconds: 120 },
+  });
+  const tab = await newTab();
+  const outgoing = captureOutgoing(tab);
+  await contribute(tab, serving.tabUrl, canaryCsv());
+  const { run } = await untilRun(serving.contributeUrl, ({ state }) => state.status === 'completed');
+  await expect(statusOf(tab)).toHaveAttribute('data-status', 'stopped');
+
+  // The capture works: both updates are in it, whole
+  expect(outgoing.binary.map(({ length }) => length)).toEqual(Array(2).fill(updateBytes(run.plan)));
+  expect(outgoing.sent.some((bytes) => bytes.includes('"join"'))).toBe(true);
+  // … and what the worker asks for, too: the model comes through it
+  expect(outgoing.sent.some((bytes) => bytes.includes('model.safetensors'))).toBe(true);
+
+  expectStrictMessages(outgoing, ['join', 'update']);
+  for (const [event, value] of messagesIn(outgoing)) {
+    if (event === 'join') expect(joinSchema.parse(value).chargedRounds).toEqual([]);
+  }
+  expectOnlyIdentityPosted(outgoing, run);
+  expectNoRowsIn(outgoing.sent);
+});
+
+test('nor do they leave with local counts, a pause, a reload and a stop', async ({ serve, newTab }) => {
+  const serving = await serve({
+    ...SMALL_RUN,
+    // So much noise that an exact count among the noised ones would be no chance
+    localMetrics: { noiseMultiplier: 1e6 },
+    rounds: { count: 500, cohortSize: 1, minimumUpdates: 1, deadlineSeconds: 120 },
+  });
+  const { contributeUrl, tabUrl } = serving;
+  const tab = await newTab();
+  const { page } = tab;
+  const outgoing = captureOutgoing(tab);
+  const anotherRound = async () => {
+    const { adapterVersion } = (await fetchRun(contributeUrl)).state;
+    return untilRun(contributeUrl, ({ state }) => state.adapterVersion > adapterVersion);
+  };
+  await contribute(tab, tabUrl, canaryCsv());
+  await anotherRound();
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await expect(statusOf(tab)).toHaveAttribute('data-status', 'paused');
+  await page.getByRole('button', { name: 'Resume' }).click();
+  await anotherRound();
+  await contribute(tab, tabUrl, canaryCsv()); // opens the page anew
+  const { run } = await anotherRound();
+  await page.getByRole('button', { name: 'Stop', exact: true }).click();
+  await page.getByRole('button', { name: 'Stop for good' }).click();
+  await expect(statusOf(tab)).toHaveAttribute('data-status', 'stopped');
+  await expect.poll(() => messagesIn(outgoing).at(-1)?.[0]).toBe('leave');
+
+  expectStrictMessages(outgoing, ['join', 'availability', 'update', 'leave']);
+  expectOnlyIdentityPosted(outgoing, run);
+  const of = <Event extends keyof typeof SCHEMAS>(event: Event) =>
+    messagesIn(outgoing)
+      .filter(([name]) => name === event)
+      .map(([, value]) => value);
+  const availabilities = of('availability').map((value) => availabilitySchema.parse(value).availability);
+  expect(availabilities).toEqual(expect.arrayContaining(['paused', 'available']));
+  // Of the ledger, only which rounds left, and only from somebody who says who she is
+  const sentRounds = of('update').map((value) => updateSchema.parse(value).round);
+  const joins = of('join').map((value) => joinSchema.parse(value));
+  expect(joins.at(0)).toMatchObject({ chargedRounds: [] });
+  expect(joins.at(0)).not.toHaveProperty('identity');
+  expect(joins.at(-1)!.chargedRounds.length).toBeGreaterThan(0);
+  expect(joins.at(-1)).toHaveProperty('identity');
+  for (const { chargedRounds } of joins) expect(sentRounds).toEqual(expect.arrayContaining(chargedRounds));
+
+  // The counts are there, and are not the true ones
+  expect(outgoing.binary.length).toBe(sentRounds.length);
+  expect(new Set(outgoing.binary.map(({ length }) => length))).toEqual(new Set([updateBytes(run.plan)]));
+  const { planHash } = run;
+  const { basisHash, parameterCount } = run.plan;
+  for (const bytes of outgoing.binary) {
+    const { localCounts } = decodeUpdate(bytes, { planHash, basisHash, parameterCount });
+    expect(localCounts).not.toBeNull();
+    for (const count of [HEALTH_ROWS, MONEY_ROWS, HEALTH_ROWS + MONEY_ROWS]) {
+      expect([localCounts!.correct, localCounts!.rows]).not.toContain(count);
+    }
+  }
+  expectNoRowsIn(outgoing.sent);
 });

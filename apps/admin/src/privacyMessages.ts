@@ -64,5 +64,6 @@ export const privacyMessages = {
     accountant: 'Accountant',
     accountantText:
       'Privacy loss distributions (PLD): tight, pessimistic, rounded up. Outside their range Rényi DP (RDP), a looser upper bound.',
+    accountantOther: (note: string) => `The epsilon after all rounds is that of ${note}.`,
   },
 } as const;

@@ -4,7 +4,8 @@ import { Worker } from 'node:worker_threads';
 export type Answer<Value> = { ok: true; value: Value } | { ok: false; message: string };
 
 export type AskedThread<Question, Value> = {
-  ask(question: Question): Promise<Value>;
+  /** @param options `urgent`: before all that wait and are not */
+  ask(question: Question, options?: { urgent?: boolean }): Promise<Value>;
   dispose(): void;
 };
 
@@ -20,12 +21,13 @@ export type ThreadOptions = {
 
 /**
  * Work that would hold up the event loop, in a worker thread started with the first question. One at a time, in the
- * order asked. A thread that dies or takes too long fails its question and is replaced for the next one.
+ * order asked, urgent ones first. A thread that dies or takes too long fails its question and is replaced for the next one.
  */
 export function openAskedThread<Question, Value>(options: ThreadOptions): AskedThread<Question, Value> {
   const { workerUrl, workerData, name, timeoutMs } = options;
   let worker: Worker | undefined;
-  let last: Promise<unknown> = Promise.resolve();
+  const waiting: Record<'urgent' | 'others', (() => Promise<void>)[]> = { urgent: [], others: [] };
+  let busy = false;
   let disposed = false;
 
   function startWorker(): Worker {
@@ -67,11 +69,22 @@ export function openAskedThread<Question, Value>(options: ThreadOptions): AskedT
     });
   }
 
+  async function work(): Promise<void> {
+    busy = true;
+    for (;;) {
+      const next = waiting.urgent.shift() ?? waiting.others.shift();
+      if (next === undefined) break;
+      await next();
+    }
+    busy = false;
+  }
+
   return {
-    ask(question) {
-      const result = last.then(() => askNow(question));
-      last = result.catch(() => undefined);
-      return result;
+    ask(question, { urgent = false } = {}) {
+      const { promise, resolve, reject } = Promise.withResolvers<Value>();
+      waiting[urgent ? 'urgent' : 'others'].push(() => askNow(question).then(resolve, reject));
+      if (!busy) void work();
+      return promise;
     },
     dispose() {
       disposed = true;

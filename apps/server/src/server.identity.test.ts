@@ -18,6 +18,8 @@ afterEach(async () => {
   await site.clean();
 });
 
+/** What her page keeps: who she is, and the plan she agreed to. */
+const identity = () => ({ ...contributor.identity!, planHash: contributor.run.planHash });
 const own = () => server.contributeUrl.replace(/\/$/, '');
 const address = (runId = server.runId) => `${own()}/api/runs/${runId}/identity`;
 
@@ -36,7 +38,8 @@ async function read(headers: Record<string, string>, runId?: string): Promise<un
 const cookieOf = (response: Response): string => response.headers.get('set-cookie')!.split(';')[0]!;
 
 it('keeps who somebody is in a cookie that no script reads, for this address only', async () => {
-  const response = await keep(contributor.identity);
+  // Not over https, whatever a header says
+  const response = await keep(identity(), { 'x-forwarded-proto': 'https' });
   expect(response.status).toBe(204);
   const [, ...attributes] = response.headers.get('set-cookie')!.split('; ');
   expect(attributes.toSorted()).toEqual([
@@ -46,13 +49,13 @@ it('keeps who somebody is in a cookie that no script reads, for this address onl
     'SameSite=Strict',
   ]);
   const cookie = cookieOf(response);
-  expect(await read({ cookie })).toEqual(contributor.identity);
-  expect(await read({ cookie, 'sec-fetch-site': 'same-origin' })).toEqual(contributor.identity);
+  expect(await read({ cookie })).toEqual(identity());
+  expect(await read({ cookie, 'sec-fetch-site': 'same-origin' })).toEqual(identity());
   expect((await fetch(address(), { headers: { cookie } })).headers.get('cache-control')).toBe('no-store');
 });
 
 it('answers no page but its own', async () => {
-  const cookie = cookieOf(await keep(contributor.identity));
+  const cookie = cookieOf(await keep(identity()));
   for (const headers of [
     { origin: 'http://evil.example' },
     { origin: own().replace(/:\d+$/, ':1') },
@@ -62,19 +65,31 @@ it('answers no page but its own', async () => {
     { 'sec-fetch-site': 'none' },
   ] as Record<string, string>[]) {
     expect(await read({ cookie, ...headers })).toBe(403);
-    const response = await keep(contributor.identity, headers);
+    const response = await keep(identity(), headers);
     expect(response.status).toBe(403);
     expect(response.headers.get('set-cookie')).toBeNull();
   }
 });
 
+it('gives back which plan was agreed to, even when the run has another by now', async () => {
+  const cookie = cookieOf(await keep(identity()));
+  const { planHash } = contributor.run;
+  const other = 'f'.repeat(64);
+  expect(await read({ cookie: cookie.replace(planHash, other) })).toEqual({
+    ...contributor.identity,
+    planHash: other,
+  });
+});
+
 it('keeps nothing that is not proved', async () => {
-  const { contributorId } = contributor.identity!;
+  const { contributorId } = identity();
   for (const [body, status] of [
-    [{ contributorId, token: 'x'.repeat(43) }, 403],
-    [{ contributorId: 'nobody00', token: contributor.identity!.token }, 403],
+    [{ ...identity(), token: 'x'.repeat(43) }, 403],
+    [{ ...identity(), contributorId: 'nobody00' }, 403],
+    [{ ...identity(), planHash: 'f'.repeat(64) }, 409],
     [{ contributorId }, 400],
-    [{ ...contributor.identity, more: 1 }, 400],
+    [contributor.identity, 400], // of no plan
+    [{ ...identity(), more: 1 }, 400],
     [null, 400],
   ] as const) {
     const response = await keep(body);
@@ -82,17 +97,19 @@ it('keeps nothing that is not proved', async () => {
     expect([response.status, body]).toEqual([status, body]);
     expect(response.headers.get('set-cookie')).toBeNull();
   }
-  expect((await keep(contributor.identity, {}, 'no-such-run')).status).toBe(404);
+  expect((await keep(identity(), {}, 'no-such-run')).status).toBe(404);
 });
 
 it('gives nothing for a cookie that does not prove it, or that is of another run', async () => {
-  const cookie = cookieOf(await keep(contributor.identity));
+  const cookie = cookieOf(await keep(identity()));
   expect(await read({})).toBeNull();
   for (const other of [
     `${cookie}x`,
     cookie.replace('=', '=0'),
     'chorale_contributor=',
     'chorale_contributor=a.b.c',
+    // As an earlier release wrote it: nobody can tell which plan it is of
+    cookie.slice(0, cookie.lastIndexOf('.')),
   ]) {
     expect(await read({ cookie: other })).toBeNull();
   }
@@ -102,6 +119,6 @@ it('gives nothing for a cookie that does not prove it, or that is of another run
   server = await site.start();
   expect(server.runId).not.toBe(first);
   expect(await read({ cookie })).toBeNull();
-  expect(await read({ cookie }, first)).toEqual(contributor.identity);
+  expect(await read({ cookie }, first)).toEqual(identity());
   expect(await read({ cookie }, 'no-such-run')).toBe(404);
 });

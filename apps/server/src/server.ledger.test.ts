@@ -47,6 +47,26 @@ describe("the server's copy of a ledger", () => {
     expect((await late!.joinOrThrow()).chargedRounds).toEqual([1, 4]);
   });
 
+  it('charges what left a device though its values are refused', async () => {
+    site = new TestSite({ rounds: roundsOf(5) });
+    const server = await site.start();
+    const [a] = await site.joined(server, 1);
+    await a!.round(1);
+    const charged = async (round: number, payload: Uint8Array) => {
+      const code = codeOf(await a!.ask('update', { runId: server.runId, round }, payload));
+      return [code, (await a!.joinOrThrow()).chargedRounds];
+    };
+    expect(await charged(1, a!.encode(1, [NaN, 0, 0, 0]))).toEqual(['UPDATE_NOT_FINITE', [1]]);
+    const longer = a!.encode(2, [1, 2, 3, 4, 5], { parameterCount: 5 });
+    expect(await charged(2, longer)).toEqual(['UPDATE_SIZE', [1, 2]]);
+    const counts = { correct: 1, rows: 2 };
+    expect(await charged(3, a!.encode(3, U1, {}, counts))).toEqual(['UPDATE_MALFORMED', [1, 2, 3]]);
+    const [shown] = (await getDetail(server)).contributors;
+    expect(shown).toMatchObject({ rounds: 0, chargedRounds: 3, lastRefusal: 'UPDATE_MALFORMED' });
+    // … and a good one is still taken
+    expect(codeOf(await a!.send(1, U1))).toBe('ok');
+  });
+
   it('charges nothing for bytes that are no update of the run, or of a round that it does not have', async () => {
     site = new TestSite({ rounds: roundsOf(5) });
     const server = await site.start();
@@ -55,7 +75,9 @@ describe("the server's copy of a ledger", () => {
     const { runId } = a!.run;
     const send = (payload: Uint8Array, round = 1) => a!.ask('update', { runId, round }, payload);
     expect(codeOf(await send(a!.encode(1, U1, { planHash: 'f'.repeat(64) })))).toBe('UPDATE_MALFORMED');
+    expect(codeOf(await send(a!.encode(1, U1, { basisHash: 'f'.repeat(64) })))).toBe('UPDATE_MALFORMED');
     expect(codeOf(await send(a!.encode(2, U1)))).toBe('UPDATE_MALFORMED');
+    expect(codeOf(await send(a!.encode(1, U1).subarray(0, 79)))).toBe('UPDATE_MALFORMED');
     expect(codeOf(await a!.send(6, U1))).toBe('UPDATE_WRONG_ROUND');
     expect((await a!.joinOrThrow()).chargedRounds).toEqual([]);
   });
@@ -64,6 +86,7 @@ describe("the server's copy of a ledger", () => {
     site = new TestSite({ rounds: roundsOf(9) });
     const server = await site.start();
     const one = await site.contributor(server);
+    await one.joinOrThrow();
     const charged = async (chargedRounds: number[]) => {
       const result = await one.join({ chargedRounds });
       return result.ok ? result.value.chargedRounds : result.error.code;
@@ -75,16 +98,33 @@ describe("the server's copy of a ledger", () => {
     expect(contributor).toMatchObject({ rounds: 0, chargedRounds: 3, spentEpsilon: 1.5 });
   });
 
-  it('refuses a ledger with a round that the run does not have, and creates nobody', async () => {
+  it('refuses a ledger with a round that the run does not have', async () => {
     site = new TestSite({ rounds: roundsOf(9) });
     const server = await site.start();
     const one = await site.contributor(server);
+    await one.joinOrThrow();
     const refused = await one.join({ chargedRounds: [1, 10] });
     expect(refused).toMatchObject({
       ok: false,
       error: { code: 'MESSAGE_INVALID', message: 'chargedRounds: expected rounds from 1 to 9, got 10' },
     });
     expect(codeOf(await one.join({ chargedRounds: [0] }))).toBe('MESSAGE_INVALID');
+    expect((await getDetail(server)).contributors).toMatchObject([{ chargedRounds: 0 }]);
+  });
+
+  it('takes no ledger from somebody new, and creates nobody', async () => {
+    site = new TestSite({ rounds: roundsOf(9) });
+    const server = await site.start();
+    const one = await site.contributor(server);
+    expect(await one.join({ chargedRounds: [1] })).toMatchObject({
+      ok: false,
+      error: {
+        code: 'MESSAGE_INVALID',
+        message: expect.stringMatching(/^chargedRounds: expected none from somebody new, got 1;/) as string,
+      },
+    });
+    const forged = { contributorId: 'nobody00', token: 'x'.repeat(43) };
+    expect(codeOf(await one.join({ chargedRounds: [1], identity: forged }))).toBe('IDENTITY_INVALID');
     expect((await getDetail(server)).contributors).toEqual([]);
   });
 
@@ -92,6 +132,7 @@ describe("the server's copy of a ledger", () => {
     site = new TestSite({ rounds: roundsOf(5_000) });
     const server = await site.start();
     const one = await site.contributor(server);
+    await one.joinOrThrow();
     const chargedRounds = Array.from({ length: 5_000 }, (_, i) => i + 1);
     expect(await one.join({ chargedRounds })).toMatchObject({ ok: true, value: { chargedRounds } });
   });
@@ -100,6 +141,7 @@ describe("the server's copy of a ledger", () => {
     site = new TestSite({ rounds: roundsOf(5) });
     const server = await site.start();
     const one = await site.contributor(server);
+    await one.joinOrThrow();
     await one.join({ chargedRounds: [4, 5] });
     await one.round(1);
     await one.send(1, U1);
@@ -118,10 +160,10 @@ describe('an accountant that fails', () => {
     site = new TestSite({ rounds: roundsOf(1) });
     let calls = 0;
     const server = await site.start({
-      spentEpsilon: async (_plan, rounds) => {
+      priceRounds: async (_plan, rounds) => {
         calls++;
         if (calls < 4) throw new Error('the thread died');
-        return rounds / 2;
+        return { epsilon: rounds / 2, reason: null };
       },
     });
     const [a] = await site.joined(server, 1);
@@ -137,13 +179,17 @@ describe('an accountant that fails', () => {
 
   it('never answers for a run without protection: it is not asked', async () => {
     site = new TestSite({ rounds: roundsOf(1), privacy: { unit: 'none' } });
-    const server = await site.start({ spentEpsilon: () => Promise.reject(new Error('asked')) });
+    const server = await site.start({ priceRounds: () => Promise.reject(new Error('asked')) });
     const [a] = await site.joined(server, 1);
     await a!.round(1);
     await a!.send(1, U1);
     await until(async () => (await getRun(server)).state.status === 'completed', 'completed');
     const detail = runDetailSchema.parse(await getDetail(server));
-    expect(detail).toMatchObject({ plannedEpsilon: null, contributors: [{ spentEpsilon: null }] });
+    expect(detail).toMatchObject({
+      plannedEpsilon: null,
+      accountingNote: null,
+      contributors: [{ spentEpsilon: null }],
+    });
     expect(detail.rounds.map(({ spentEpsilon }) => spentEpsilon)).toEqual([null, null]);
     expect(site.problems).toEqual([expect.stringContaining('NO PRIVACY PROTECTION')]);
     const zip = await (await asAdmin(server, `runs/${server.runId}/adapter.zip`)).arrayBuffer();
@@ -158,6 +204,7 @@ describe('a contributor whose own limit is reached', () => {
     site = new TestSite({ rounds: roundsOf(3) });
     const server = await site.start();
     const reader = await site.contributor(server);
+    await reader.join({ availability: 'limit-reached' });
     await reader.join({ availability: 'limit-reached', chargedRounds: [1] });
     expect((await getRun(server)).state).toMatchObject({ status: 'recruiting', available: 0 });
     const [a] = await site.joined(server, 1);

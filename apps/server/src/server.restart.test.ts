@@ -1,5 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, it } from 'vitest';
+import { publicRunSchema, runDetailSchema } from '@chorale/protocol';
 import { openDataDirectory } from './dataDirectory.ts';
 import { INITIAL_PARAMETERS, TestSite, asAdmin, getDetail, getRun, until } from './testServer.fixture.ts';
 
@@ -164,6 +165,37 @@ describe('a server that comes back', () => {
     await expect(site.start()).rejects.toThrow(
       new RegExp(`found run ${server.runId} of another; start with another --data-dir`),
     );
+  });
+
+  it('serves on when a run that has ended was made by another version, and shows it if it can be read', async () => {
+    site = new TestSite();
+    const first = await site.start();
+    await asAdmin(first, `runs/${first.runId}/stop`, { method: 'POST' });
+    await site.stop(first);
+    const changePlan = (change: (config: Record<string, Record<string, unknown>>) => void) => {
+      const database = new DatabaseSync(`${site.dataDir}/chorale.sqlite`);
+      const { plan } = database.prepare('SELECT plan FROM runs WHERE id = ?').get(first.runId) as {
+        plan: string;
+      };
+      const other = JSON.parse(plan) as { config: Record<string, Record<string, unknown>> };
+      change(other.config);
+      database.prepare('UPDATE runs SET plan = ? WHERE id = ?').run(JSON.stringify(other), first.runId);
+      database.close();
+    };
+    changePlan(({ training }) => void delete training!['clipping']);
+    const second = await site.start();
+    expect(second.runId).not.toBe(first.runId);
+    const old = publicRunSchema.parse(await getRun(second, first.runId));
+    expect(old.state.status).toBe('stopped');
+    const details = (await (await asAdmin(second, 'runs')).json()) as unknown[];
+    expect(runDetailSchema.array().parse(details)).toHaveLength(2);
+    await site.stop(second);
+
+    changePlan(({ privacy }) => void Object.assign(privacy!, { unit: 'household' }));
+    const third = await site.start();
+    expect(third.runId).toBe(second.runId);
+    await expect(getRun(third, first.runId)).rejects.toThrow('RUN_UNKNOWN');
+    expect(site.problems).toEqual([expect.stringMatching(`run ${first.runId} has ended and cannot be read`)]);
   });
 
   it('refuses a data directory that another server has open', async () => {

@@ -89,7 +89,9 @@ it('runs two rounds to the mean of their updates, measured after each', async ()
   const exported = unzipSync(zip)['adapter_model.safetensors']!;
   expect(new Float32Array(exported.slice().buffer)).toEqual(afterTwo);
   const card = new TextDecoder().decode(unzipSync(zip)['README.md']);
-  expect(card).toContain('epsilon 1 (rounded up, of the contributor who took part most) and delta\n0.00001');
+  expect(card).toContain(
+    'epsilon 1 (rounded up, of the contributor who is charged most, late and refused updates included) and delta\n0.00001',
+  );
   expect(card).toContain('adapter version 2 of 2');
   expect(card).not.toContain('NO PRIVACY');
   expect(site.problems).toEqual([]);

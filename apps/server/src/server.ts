@@ -26,6 +26,7 @@ import { contributorAudience, sendRunState, serveContributors } from './sockets/
 import type { ContributeNamespace } from './sockets/contributeNamespace.ts';
 import { sendRunDetail, serveAdmins } from './sockets/adminNamespace.ts';
 import type { AdminNamespace } from './sockets/adminNamespace.ts';
+import { oneAtATime } from './oneAtATime.ts';
 import type { Throttled } from './throttle.ts';
 import { throttle } from './throttle.ts';
 
@@ -110,13 +111,14 @@ async function serve(
         // Nobody waits for it, and the next change sends everything again
         const notSent = (error: unknown): void =>
           log('error', `run ${changedId}: its state could not be sent`, error);
+        const sendDetail = oneAtATime(() => sendRunDetail(admin, registry, host).catch(notSent));
         broadcast = throttle(() => {
           try {
             sendRunState(contribute, host);
           } catch (error) {
             notSent(error);
           }
-          sendRunDetail(admin, registry, host).catch(notSent);
+          sendDetail();
         }, BROADCAST_INTERVAL_MS);
         broadcasts.set(changedId, broadcast);
       }

@@ -15,6 +15,17 @@ export type Evaluation = {
   dispose(): void;
 };
 
+/** What rounds cost a contributor. */
+export type Price = {
+  /** Rounded up. */
+  epsilon: number;
+  /** Why it is not the tight accountant's, for people; null when it is. */
+  reason: string | null;
+};
+
+/** `urgent`: a round waits for it, so it is priced before everything else that is asked. */
+export type PricingUrgency = 'urgent' | 'background';
+
 /**
  * What the server takes from the packages that know models and privacy. Passed in rather than imported, so that the
  * server can be tested without a model; `trainerParts` is the real one.
@@ -34,8 +45,8 @@ export type ServerParts = {
     labels: readonly string[],
   ): { rows: readonly LabelledRow[] };
   resolveNoiseMultiplier(config: RunConfig): number;
-  /** Epsilon after so many rounds of a run that protects its contributors, rounded up. Not on the event loop. */
-  spentEpsilon(plan: RunPlan, rounds: number): Promise<number>;
+  /** Prices so many rounds (at least one) of a run that protects its contributors. Not on the event loop. */
+  priceRounds(plan: RunPlan, rounds: number, urgency: PricingUrgency): Promise<Price>;
   /** Noise in each of the two counts a contributor reports of her own rows; null when the run asks for none. */
   localCountsNoiseStdDev(plan: RunPlan): number | null;
   openEvaluation(job: EvaluationJob): Evaluation;

@@ -49,7 +49,7 @@ export const testParts: ServerParts = {
       .map((text) => ({ text, label: 0 })),
   }),
   resolveNoiseMultiplier: (config) => (config.privacy.unit === 'none' ? 0 : 1.25),
-  spentEpsilon: async (_plan, rounds) => rounds / 2,
+  priceRounds: async (_plan, rounds) => ({ epsilon: rounds / 2, reason: null }),
   localCountsNoiseStdDev: ({ config }) => (config.localMetrics ? 3 : null),
   openEvaluation: () => ({
     evaluate: async (parameters) => ({ accuracy: parameters[0]!, loss: parameters[1]! }),

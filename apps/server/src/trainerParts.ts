@@ -7,7 +7,7 @@ import {
   privacyPlanOf,
   resolveNoiseMultiplier,
 } from '@chorale/trainer';
-import { spentEpsilonInThread } from './accounting/accountantThread.ts';
+import { priceInThread } from './accounting/accountantThread.ts';
 import { openEvaluatorThread } from './evaluation/evaluatorThread.ts';
 import type { ServerParts } from './serverParts.ts';
 
@@ -18,7 +18,7 @@ export const trainerParts: ServerParts = {
   exportPeft,
   parseLabelledRows,
   resolveNoiseMultiplier,
-  spentEpsilon: (plan, rounds) => spentEpsilonInThread(privacyPlanOf(plan), rounds),
+  priceRounds: (plan, rounds, urgency) => priceInThread(privacyPlanOf(plan), rounds, urgency),
   localCountsNoiseStdDev: (plan) => mechanismOf(privacyPlanOf(plan)).localCounts?.noiseStdDev ?? null,
   openEvaluation: (job) => openEvaluatorThread(job),
 };

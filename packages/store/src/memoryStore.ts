@@ -106,6 +106,11 @@ export function openMemoryStore(): Store {
       const charges = runs.get(runId)?.contributors.get(contributorId)?.charges ?? [];
       return [...charges].toSorted((a, b) => a - b);
     },
+    mostChargedRounds(runId) {
+      open();
+      const contributors = [...(runs.get(runId)?.contributors.values() ?? [])];
+      return contributors.reduce((most, { charges }) => Math.max(most, charges.size), 0);
+    },
 
     acceptUpdate(runId, round, { contributorId, bytes, sha256 }, engine) {
       const tables = tablesOf(runId);

@@ -47,8 +47,19 @@ export function openSqliteStore(path: string): Store {
     insertCharge: database.prepare(
       'INSERT INTO charges (run_id, contributor_id, round) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
     ),
+    // One statement for all of them: a tab may bring a hundred thousand. `WHERE true` tells ON CONFLICT from a join's ON
+    insertCharges: database.prepare(
+      `INSERT INTO charges (run_id, contributor_id, round) SELECT ?, ?, value FROM json_each(?) WHERE true
+       ON CONFLICT DO NOTHING`,
+    ),
     chargedRounds: database.prepare(
       'SELECT round FROM charges WHERE run_id = ? AND contributor_id = ? ORDER BY round',
+    ),
+    // Counting along the key of each contributor takes two thirds of the time of a GROUP BY over all charges
+    mostChargedRounds: database.prepare(
+      `SELECT coalesce(max((SELECT count(*) FROM charges h WHERE h.run_id = c.run_id AND h.contributor_id = c.id)), 0)
+         AS most
+       FROM contributors c WHERE run_id = ?`,
     ),
     insertAdapter: database.prepare('INSERT INTO adapters (run_id, version, parameters) VALUES (?, ?, ?)'),
     getAdapter: database.prepare('SELECT version, parameters FROM adapters WHERE run_id = ? AND version = ?'),
@@ -132,14 +143,16 @@ export function openSqliteStore(path: string): Store {
     },
 
     chargeRounds(runId, contributorId, rounds) {
-      write('note charged rounds', () => {
-        for (const round of rounds) statements.insertCharge.run(runId, contributorId, round);
-      });
+      write('note charged rounds', () =>
+        statements.insertCharges.run(runId, contributorId, JSON.stringify(rounds)),
+      );
     },
     chargedRounds: (runId, contributorId) =>
       guarded('list the charged rounds', () =>
         statements.chargedRounds.all(runId, contributorId).map((row) => Number(row['round'])),
       ),
+    mostChargedRounds: (runId) =>
+      guarded('count the charged rounds', () => Number(statements.mostChargedRounds.get(runId)!['most'])),
 
     acceptUpdate(runId, round, update, engine) {
       write('store the update', () => {

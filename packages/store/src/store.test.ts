@@ -169,8 +169,30 @@ describe.each(drivers)('the %s store', (_name, openStore) => {
       { rounds: 2, chargedRounds: 3 },
       { rounds: 0, chargedRounds: 0 },
     ]);
+    expect(store.mostChargedRounds('run-1')).toBe(3);
+    store.chargeRounds('run-1', 'bob00000', [7, 7, 8, 9, 10]);
+    expect(store.mostChargedRounds('run-1')).toBe(4);
+    expect(store.listContributors('run-1')).toMatchObject([
+      { contributorId: 'alice000', rounds: 2, chargedRounds: 3 },
+      { contributorId: 'bob00000', rounds: 0, chargedRounds: 4 },
+    ]);
+    expect(store.mostChargedRounds('run-9')).toBe(0);
     expectStoreError(() => store.chargeRounds('run-1', 'carol000', [1]));
     expectStoreError(() => store.chargeRounds('run-9', 'alice000', [1]));
+  });
+
+  it('counts the charges and updates of each run for itself', () => {
+    store.createRun(storedRun('run-2', 2000), INITIAL, record(0));
+    store.addContributor('run-2', { contributorId: 'alice000', tokenHash: 'h1', backend: 'wasm' });
+    store.chargeRounds('run-2', 'alice000', [1, 2, 3, 4, 5]);
+    store.acceptUpdate('run-1', 1, update('alice000', 3), engine(1));
+    expect(store.mostChargedRounds('run-1')).toBe(1);
+    expect(store.mostChargedRounds('run-2')).toBe(5);
+    expect(store.listContributors('run-1')).toMatchObject([
+      { rounds: 1, chargedRounds: 1 },
+      { rounds: 0, chargedRounds: 0 },
+    ]);
+    expect(store.listContributors('run-2')).toMatchObject([{ rounds: 0, chargedRounds: 5 }]);
   });
 
   it('changes nothing when an update is not new or from a stranger', () => {

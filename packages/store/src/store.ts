@@ -58,6 +58,8 @@ export interface Store {
   chargeRounds(runId: string, contributorId: string, rounds: readonly number[]): void;
   /** Rounds of which this contributor released an update, or may have; ascending. */
   chargedRounds(runId: string, contributorId: string): number[];
+  /** Number of charged rounds of the contributor with the most; 0 without any. */
+  mostChargedRounds(runId: string): number;
 
   /** Stores an accepted update, its charge, and the engine state that counts it. The key must be new. */
   acceptUpdate(

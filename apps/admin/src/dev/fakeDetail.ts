@@ -146,6 +146,7 @@ export function fakeDetail({
           })),
     createdAt: createdAt + 1000 * done,
     plannedEpsilon: isPrivate ? PLANNED_EPSILON : null,
+    accountingNote: null,
   };
 }
 

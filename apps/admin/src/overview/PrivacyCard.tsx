@@ -19,6 +19,7 @@ export function PrivacyCard({ detail }: { detail: RunDetail }) {
     );
   }
   const spent = worstEpsilon(detail);
+  const { accountingNote } = detail;
   const { unit } = privacy;
   const names = text.facts;
   const facts: [string, string][] = [
@@ -29,7 +30,10 @@ export function PrivacyCard({ detail }: { detail: RunDetail }) {
     [names.noiseKind, names.noiseKinds[privacy.noise]],
     [names.clipping, names.clippingRules[training.clipping](training.clippingNorm)],
     ...(unit === 'example' ? sampledFacts(config) : releaseFacts(config)),
-    [names.accountant, names.accountantText],
+    [
+      names.accountant,
+      accountingNote === null ? names.accountantText : names.accountantOther(accountingNote),
+    ],
   ];
   return (
     <Card title={text.title}>

@@ -45,9 +45,9 @@ export function addAdminRoutes(app: FastifyInstance, registry: RunRegistry, acce
         });
       }
 
-      admin.get<RunRequest>('/:runId/adapter.zip', (request, reply) => {
+      admin.get<RunRequest>('/:runId/adapter.zip', async (request, reply) => {
         const host = registry.get(request.params.runId);
-        const { adapterVersion, files } = registry.exportAdapter(host);
+        const { adapterVersion, files } = await registry.exportAdapter(host);
         return reply
           .type('application/zip')
           .header('content-disposition', `attachment; filename="${host.run.runId}-v${adapterVersion}.zip"`)

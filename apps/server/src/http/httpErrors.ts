@@ -9,6 +9,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   ORIGIN_REFUSED: 403,
   IDENTITY_INVALID: 403,
   RUN_UNKNOWN: 404,
+  PLAN_CHANGED: 409,
   RUN_STATE: 409,
   RUN_ENDED: 409,
 };

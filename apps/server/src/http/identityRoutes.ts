@@ -1,17 +1,19 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { ChoraleError, joinSchema, parseMessage } from '@chorale/protocol';
+import { ChoraleError, joinSchema, parseMessage, sha256Schema } from '@chorale/protocol';
 import type { Store } from '@chorale/store';
-import type { Identity } from '../identity.ts';
 import { isContributor } from '../identity.ts';
 import type { RunRegistry } from '../runs/runRegistry.ts';
 import { sameOrigin } from './origin.ts';
+import { secretCookie } from './secretCookie.ts';
 
 const IDENTITY_COOKIE = 'chorale_contributor';
 /** The longest that browsers keep a cookie. */
 const KEPT_SECONDS = 400 * 24 * 3600;
 
-const identitySchema = joinSchema.shape.identity.unwrap();
+/** Who somebody is to a run, and the plan that she agreed to: another one is not hers to go on with. */
+const identitySchema = joinSchema.shape.identity.unwrap().extend({ planHash: sha256Schema });
+type KeptIdentity = z.infer<typeof identitySchema>;
 /** `{ identity: null }`: this browser kept none, or none that fits. */
 export const keptIdentitySchema = z.strictObject({ identity: identitySchema.nullable() });
 
@@ -28,7 +30,7 @@ export function addIdentityRoutes(app: FastifyInstance, registry: RunRegistry, s
   });
 
   app.post('/api/runs/:runId/identity', (request: RunRequest, reply) => {
-    const { runId } = ownPageOnly(request, reply, registry);
+    const { runId, planHash } = ownPageOnly(request, reply, registry);
     const identity = parseMessage(identitySchema, request.body, 'identity');
     if (!isContributor(store, runId, identity)) {
       throw new ChoraleError(
@@ -36,13 +38,18 @@ export function addIdentityRoutes(app: FastifyInstance, registry: RunRegistry, s
         `expected the token of contributor ${identity.contributorId} in this run, got another`,
       );
     }
+    if (identity.planHash !== planHash) {
+      throw new ChoraleError(
+        'PLAN_CHANGED',
+        `expected plan ${planHash}, got ${identity.planHash}; reload the page and agree again`,
+      );
+    }
     return reply
-      .setCookie(IDENTITY_COOKIE, `${identity.contributorId}.${identity.token}`, {
-        path: `/api/runs/${runId}/identity`,
-        httpOnly: true,
-        sameSite: 'strict',
-        maxAge: KEPT_SECONDS,
-      })
+      .setCookie(
+        IDENTITY_COOKIE,
+        `${identity.contributorId}.${identity.token}.${identity.planHash}`,
+        secretCookie(request, { path: `/api/runs/${runId}/identity`, keptSeconds: KEPT_SECONDS }),
+      )
       .status(204)
       .send();
   });
@@ -57,11 +64,12 @@ function ownPageOnly({ headers, params }: RunRequest, reply: FastifyReply, regis
     throw new ChoraleError('ORIGIN_REFUSED', "expected a request from this server's own page");
   }
   reply.header('cache-control', 'no-store');
-  return { runId: registry.get(params.runId).run.runId };
+  return registry.get(params.runId).run;
 }
 
-function kept(cookie: string | undefined, runId: string, store: Store): Identity | null {
-  const [contributorId, token] = cookie?.split('.') ?? [];
-  const identity = identitySchema.safeParse({ contributorId, token });
+function kept(cookie: string | undefined, runId: string, store: Store): KeptIdentity | null {
+  // Without a plan hash it is of an earlier release, and does not say what she agreed to
+  const [contributorId, token, planHash] = cookie?.split('.') ?? [];
+  const identity = identitySchema.safeParse({ contributorId, token, planHash });
   return identity.success && isContributor(store, runId, identity.data) ? identity.data : null;
 }

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import { ChoraleError, wireError } from '@chorale/protocol';
 import type { AdminAccess } from '../adminAccess.ts';
 import { ADMIN_COOKIE, SESSION_SECONDS } from '../adminAccess.ts';
+import { secretCookie } from './secretCookie.ts';
 
 /** Folders with the built pages. */
 export type PageFolders = { contributor: string; admin: string };
@@ -44,12 +45,7 @@ export async function addPages(
       );
     }
     return reply
-      .setCookie(ADMIN_COOKIE, session, {
-        path: '/',
-        httpOnly: true,
-        sameSite: 'strict',
-        maxAge: SESSION_SECONDS,
-      })
+      .setCookie(ADMIN_COOKIE, session, secretCookie(request, { path: '/', keptSeconds: SESSION_SECONDS }))
       .header('cache-control', 'no-store')
       .redirect('/admin', 303);
   });

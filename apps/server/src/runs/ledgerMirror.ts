@@ -33,10 +33,10 @@ export class LedgerMirror {
   merge(contributorId: string, rounds: readonly number[]): number[] {
     const before = this.#store.chargedRounds(this.#runId, contributorId);
     const known = new Set(before);
-    const added = rounds.filter((round) => !known.has(round));
+    const added = [...new Set(rounds)].filter((round) => !known.has(round));
     if (added.length === 0) return before;
     this.#store.chargeRounds(this.#runId, contributorId, added);
-    return this.#store.chargedRounds(this.#runId, contributorId);
+    return [...before, ...added].toSorted((a, b) => a - b);
   }
 
   /**
@@ -51,13 +51,8 @@ export class LedgerMirror {
     return true;
   }
 
-  /** Number of rounds of each contributor, in no order. */
-  counts(): number[] {
-    return this.#store.listContributors(this.#runId).map(({ chargedRounds }) => chargedRounds);
-  }
-
   /** Rounds of the contributor who is charged most; 0 without any. */
   most(): number {
-    return Math.max(0, ...this.counts());
+    return this.#store.mostChargedRounds(this.#runId);
   }
 }

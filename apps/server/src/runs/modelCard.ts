@@ -6,9 +6,15 @@ export const NO_PRIVACY =
 
 /**
  * README.md of a downloaded adapter: whoever gets it should know how well the rows behind it are protected.
- * @param record of the round that made this version
+ * @param record       of the round that made this version
+ * @param spentEpsilon of the contributor who is charged most by now, rounded up; null when privacy.unit is none. Late
+ *   and refused updates were seen too, also those that came after the round's record was written
  */
-export function modelCard({ runId, plan, planHash }: ResolvedRun, record: RoundRecord): string {
+export function modelCard(
+  { runId, plan, planHash }: ResolvedRun,
+  record: RoundRecord,
+  spentEpsilon: number | null,
+): string {
   const { config } = plan;
   return `---
 base_model: ${config.model}
@@ -28,21 +34,18 @@ which never left their devices.
 
 ## Privacy
 
-${privacyText(plan, record)}
+${privacyText(plan, Math.max(record.spentEpsilon ?? 0, spentEpsilon ?? 0))}
 `;
 }
 
-function privacyText(
-  { config, noiseMultiplier }: ResolvedRun['plan'],
-  { spentEpsilon }: RoundRecord,
-): string {
+function privacyText({ config, noiseMultiplier }: ResolvedRun['plan'], epsilon: number): string {
   const { privacy, training } = config;
   if (privacy.unit === 'none') return `**${NO_PRIVACY}.**`;
   const unit =
     privacy.unit === 'example'
       ? 'one row of one contributor (left out or not)'
       : 'all that one contributor put in (any two data sets)';
-  return `(epsilon, delta)-differential privacy with epsilon ${spentEpsilon ?? 'unknown'} (rounded up, of the contributor who took part most) and delta
+  return `(epsilon, delta)-differential privacy with epsilon ${epsilon} (rounded up, of the contributor who is charged most, late and refused updates included) and delta
 ${privacy.targetDelta}, against everybody who sees the updates or the adapter. Unit of protection: ${unit}.
 Mechanism: Gaussian noise on each contributor's device, noise multiplier ${noiseMultiplier}, clipping norm ${training.clippingNorm}, sampling
 rate ${training.samplingRate}, ${training.localSteps} local steps a round. Several rows about the same thing are protected less well together.`;

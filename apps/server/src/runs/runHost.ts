@@ -1,16 +1,7 @@
 import { randomInt } from 'node:crypto';
-import type {
-  ArrivedUpdate,
-  EngineState,
-  RoundEffect,
-  RoundEvent,
-  RoundRules,
-  RoundTiming,
-} from '@chorale/coordinator';
+import type { EngineState, RoundEffect, RoundEvent, RoundRules, RoundTiming } from '@chorale/coordinator';
 import {
-  aggregateRound,
   assertNotEnded,
-  checkUpdate,
   cohortView,
   hasEnded,
   nextTimeoutMs,
@@ -30,23 +21,23 @@ import type {
   JoinedMessage,
   JoinMessage,
   ResolvedRun,
-  RoundRecord,
   RunState,
   UpdateReceipt,
 } from '@chorale/protocol';
-import { ChoraleError, decodeUpdate, updateBytes, wireError } from '@chorale/protocol';
+import { ChoraleError, wireError } from '@chorale/protocol';
 import type { EngineRow, Store, StoredRun } from '@chorale/store';
 import type { TestMetrics } from '../evaluation/testMetrics.ts';
 import { measureAdapter } from '../evaluation/testMetrics.ts';
-import { sha256Of } from '../fileStore.ts';
 import { identify } from '../identity.ts';
 import type { Log } from '../log.ts';
 import type { Evaluation } from '../serverParts.ts';
+import { aggregateClosedRound } from './aggregateClosedRound.ts';
 import { GlobalAdapters } from './globalAdapters.ts';
 import { LedgerMirror } from './ledgerMirror.ts';
+import { Retries } from './retries.ts';
 import type { RunAudience } from './runAudience.ts';
 import type { RunEpsilons } from './runEpsilons.ts';
-import { readUpdate, sumLocalCounts } from './storedUpdates.ts';
+import { UpdateReceiver } from './updateReceiver.ts';
 
 export type RunHostOptions = {
   stored: StoredRun;
@@ -62,8 +53,6 @@ export type RunHostOptions = {
   /** Milliseconds since 1970. */
   now?: () => number;
 };
-
-const RETRY_MS = 1000;
 
 /**
  * One run on this server: feeds events to the round engine, stores what changes, and only then carries out the
@@ -85,7 +74,8 @@ export class RunHost {
   #effects: RoundEffect[] = [];
   #drain: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
-  readonly #retries = new Set<NodeJS.Timeout>();
+  readonly #retries: Retries;
+  readonly #updates: UpdateReceiver;
   #closed = false;
   /** Contributor → the connection that speaks for her, and what she said last of being available. */
   readonly #connections = new Map<string, string>();
@@ -104,6 +94,17 @@ export class RunHost {
     this.#rules = roundRules(plan.config, options.timing);
     this.#binding = { planHash, basisHash: plan.basisHash, parameterCount: plan.parameterCount };
     this.#adapters = new GlobalAdapters(options.store, runId, this.#binding);
+    this.#updates = new UpdateReceiver({
+      runId,
+      binding: this.#binding,
+      wantsLocalCounts: options.localCountsNoiseStdDev !== null,
+      store: options.store,
+      ledgers: this.ledgers,
+      changed: () => options.audience.changed(runId),
+    });
+    this.#retries = new Retries((what, error) =>
+      options.log('error', `run ${runId}: could not ${what}; trying again`, error),
+    );
     this.#steppedAtMs = this.#now();
     this.#state = restoreState(stored.engineState, this.#rules, this.#steppedAtMs);
   }
@@ -120,7 +121,7 @@ export class RunHost {
     this.#closed = true;
     clearImmediate(this.#drain);
     clearTimeout(this.#timer);
-    for (const timer of this.#retries) clearTimeout(timer);
+    this.#retries.close();
     this.#options.evaluation?.dispose();
   }
 
@@ -164,6 +165,12 @@ export class RunHost {
     }
     const { availability } = message;
     this.ledgers.check(message.chargedRounds);
+    if (message.identity === undefined && message.chargedRounds.length > 0) {
+      throw new ChoraleError(
+        'MESSAGE_INVALID',
+        `chargedRounds: expected none from somebody new, got ${message.chargedRounds.length}; only who proves an identity has a ledger here`,
+      );
+    }
     const { contributorId, token } = identify(this.#options.store, runId, message.identity, message.backend);
     const chargedRounds = this.ledgers.merge(contributorId, message.chargedRounds);
     this.#dispatch({ type: 'join', contributorId, available: availability === 'available' });
@@ -199,45 +206,15 @@ export class RunHost {
    * @throws {ChoraleError} an UPDATE_ code, RUN_ENDED or STORE_ERROR
    */
   receiveUpdate(contributorId: string, round: number, payload: Uint8Array): UpdateReceipt {
-    const { store } = this.#options;
-    const { runId } = this.run;
-    try {
-      // A deadline that has passed holds, even if its timer is late.
-      this.#dispatch({ type: 'tick' });
-      readUpdate(payload, round, this.#binding, this.#options.localCountsNoiseStdDev !== null);
-      const sha256 = sha256Of(payload);
-      if (this.#verdictOn({ round, contributorId, sha256 }) === 'duplicate') {
-        return { round, duplicate: true };
-      }
-      const update = { contributorId, bytes: payload, sha256, receivedAtMs: this.#now() };
-      this.#dispatch({ type: 'update-stored', contributorId }, (engine) =>
-        store.acceptUpdate(runId, round, update, engine),
-      );
-      return { round, duplicate: false };
-    } catch (error) {
-      if (error instanceof ChoraleError && error.code.startsWith('UPDATE_'))
-        this.#noteRefusal(contributorId, error);
-      throw error;
-    }
-  }
-
-  #verdictOn(update: ArrivedUpdate): ReturnType<typeof checkUpdate> {
-    const { round, contributorId } = update;
-    try {
-      const stored = this.#options.store.getUpdateHash(this.run.runId, round, contributorId);
-      return checkUpdate(this.#state, update, stored);
-    } catch (error) {
-      // It left her device: late, of another cohort or refused, it counts. An accepted one is charged as it is stored
-      if (this.ledgers.charge(contributorId, round)) this.#options.audience.changed(this.run.runId);
-      throw error;
-    }
-  }
-
-  #noteRefusal(contributorId: string, { code }: ChoraleError): void {
-    const { store, audience } = this.#options;
-    if (store.getContributor(this.run.runId, contributorId)?.lastRefusal === code) return;
-    store.setLastRefusal(this.run.runId, contributorId, code);
-    audience.changed(this.run.runId);
+    // A deadline that has passed holds, even if its timer is late.
+    this.#dispatch({ type: 'tick' });
+    return this.#updates.receive(
+      { contributorId, round, payload, receivedAtMs: this.#now() },
+      {
+        state: this.#state,
+        count: (id, write) => this.#dispatch({ type: 'update-stored', contributorId: id }, write),
+      },
+    );
   }
 
   /* ------------------------------------------------ admin ------------------------------------------------ */
@@ -274,7 +251,7 @@ export class RunHost {
     this.#drain ??= setImmediate(() => {
       this.#drain = undefined;
       for (const effect of this.#effects.splice(0))
-        this.#retrying(`carry out ${effect.type}`, () => this.#carryOut(effect));
+        this.#retries.run(`carry out ${effect.type}`, () => this.#carryOut(effect));
       this.#options.audience.changed(this.run.runId);
       this.#releaseEvaluation();
     });
@@ -290,29 +267,9 @@ export class RunHost {
       this.#setTimer();
     };
     this.#timer = setTimeout(
-      () => this.#retrying('act on the time', tick),
+      () => this.#retries.run('act on the time', tick),
       Math.max(1, timeoutMs - this.#now()),
     );
-  }
-
-  /** Work that nobody waits for: when the store fails it is done again, since a run must not stand still for it. */
-  #retrying(what: string, work: () => void): void {
-    if (this.#closed) return;
-    try {
-      work();
-    } catch (error) {
-      this.#again(what, work, error);
-    }
-  }
-
-  #again(what: string, work: () => void, error: unknown): void {
-    if (this.#closed) return;
-    this.#options.log('error', `run ${this.run.runId}: could not ${what}; trying again`, error);
-    const timer = setTimeout(() => {
-      this.#retries.delete(timer);
-      this.#retrying(what, work);
-    }, RETRY_MS);
-    this.#retries.add(timer);
   }
 
   #carryOut(effect: RoundEffect): void {
@@ -326,7 +283,7 @@ export class RunHost {
         const timeLeftMs = Math.max(0, deadlineMs - this.#now());
         const adapter = this.#adapters.encoded(adapterVersion);
         // Ahead, so that closing the round need not wait for it; what fails here is asked for again then
-        this.epsilons.prepare([this.ledgers.most() + 1]).catch(() => undefined);
+        this.epsilons.prepare([this.ledgers.most() + 1], 'urgent').catch(() => undefined);
         for (const contributorId of contributorIds) {
           audience.startRound(contributorId, { runId, round, attempt, adapterVersion, timeLeftMs }, adapter);
         }
@@ -338,67 +295,61 @@ export class RunHost {
         return;
       }
       case 'aggregate':
-        return this.#aggregate();
+        return this.#closeRound();
       case 'evaluate':
         void this.#evaluate(effect.round, effect.adapterVersion);
         return;
     }
   }
 
-  #aggregate(): void {
-    const { phase, adapterVersion } = this.#state.durable;
+  #closeRound(): void {
+    const { phase } = this.#state.durable;
     if (phase.status !== 'aggregating') return;
-    const { closed } = phase;
-    const { store } = this.#options;
-    const { runId, plan } = this.run;
+    const { round } = phase.closed;
     const charged = this.ledgers.most();
+    this.#retries.run('aggregate the round', () => this.#aggregate(round, charged));
+  }
+
+  /**
+   * @param round   that closed
+   * @param charged rounds of the contributor who was charged most when it closed: taken once, so that nobody holds the
+   *   round up by adding to hers
+   */
+  #aggregate(round: number, charged: number): void {
+    const { phase, adapterVersion } = this.#state.durable;
+    if (phase.status !== 'aggregating' || phase.closed.round !== round) return;
+    const { store, localCountsNoiseStdDev } = this.#options;
+    const { runId, plan } = this.run;
+    const aggregate = () => this.#aggregate(round, charged);
     if (!this.epsilons.has(charged)) {
-      this.epsilons.prepare([charged]).then(
-        () => this.#retrying('carry out aggregate', () => this.#aggregate()),
-        (error: unknown) => this.#again('price the round', () => this.#aggregate(), error),
+      this.epsilons.prepare([charged], 'urgent').then(
+        () => this.#retries.run('aggregate the round', aggregate),
+        (error: unknown) => this.#retries.again('price the round', aggregate, error),
       );
       return;
     }
-    let parameters: Float64Array;
-    let localMetrics: RoundRecord['localMetrics'];
+    let aggregated: ReturnType<typeof aggregateClosedRound>;
     try {
-      const updates = store.listUpdates(runId, closed.round).map(({ contributorId, bytes }) => ({
-        contributorId,
-        ...decodeUpdate(bytes, this.#binding),
-      }));
-      localMetrics = sumLocalCounts(updates, this.#options.localCountsNoiseStdDev);
-      if (updates.length !== closed.received.length) {
-        throw new ChoraleError(
-          'INTERNAL',
-          `expected ${closed.received.length} stored updates of round ${closed.round}, found ${updates.length}`,
-        );
-      }
-      parameters = aggregateRound(
-        this.#adapters.parameters(adapterVersion),
-        updates,
-        plan.config.aggregation,
-      );
+      aggregated = aggregateClosedRound({
+        closed: phase.closed,
+        stored: store.listUpdates(runId, round),
+        parameters: this.#adapters.parameters(adapterVersion),
+        adapterVersion,
+        plan,
+        binding: this.#binding,
+        localCountsNoiseStdDev,
+        spentEpsilon: this.epsilons.of(charged),
+        nowMs: this.#now(),
+      });
     } catch (error) {
       if (error instanceof ChoraleError && error.code === 'STORE_ERROR') throw error; // tried again
-      this.#options.log('error', `run ${runId}: round ${closed.round} could not be aggregated`, error);
-      const message = `round ${closed.round} could not be aggregated: ${wireError(error).message}`;
+      this.#options.log('error', `run ${runId}: round ${round} could not be aggregated`, error);
+      const message = `round ${round} could not be aggregated: ${wireError(error).message}`;
       return this.#dispatch({ type: 'aggregation-failed', message });
     }
-    const record: RoundRecord = {
-      round: closed.round,
-      attempt: closed.attempt,
-      cohort: closed.cohort.length,
-      received: closed.received.length,
-      adapterVersion: adapterVersion + 1,
-      testAccuracy: null,
-      testLoss: null,
-      spentEpsilon: this.epsilons.of(charged),
-      localMetrics,
-      uplinkBytes: updateBytes(plan),
-      durationMs: Math.max(0, this.#now() - closed.startedAtMs),
-    };
+    const { parameters, record } = aggregated;
     this.#dispatch({ type: 'aggregated' }, (engine) =>
-      store.closeRound(runId, { adapterVersion: adapterVersion + 1, parameters }, record, engine),
+      store.closeRound(runId, { adapterVersion: record.adapterVersion, parameters }, record, engine),
     );
   }
 
@@ -417,7 +368,9 @@ export class RunHost {
     } finally {
       this.#evaluations--;
     }
-    this.#retrying(`store the evaluation of round ${round}`, () => this.#evaluated(round, metrics, warning));
+    this.#retries.run(`store the evaluation of round ${round}`, () =>
+      this.#evaluated(round, metrics, warning),
+    );
   }
 
   #evaluated(round: number, metrics: TestMetrics | null, warning: string | null): void {

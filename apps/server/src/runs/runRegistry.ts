@@ -1,7 +1,13 @@
 import { initialState, serializeState } from '@chorale/coordinator';
 import type { RoundTiming } from '@chorale/coordinator';
 import type { ModelFile, PublicRun, ResolvedRun, RunDetail } from '@chorale/protocol';
-import { ChoraleError, canonicalJson, resolvedRunSchema, updateBytes } from '@chorale/protocol';
+import {
+  ChoraleError,
+  ENDED_STATUSES,
+  canonicalJson,
+  resolvedRunSchema,
+  updateBytes,
+} from '@chorale/protocol';
 import type { StoredRun } from '@chorale/store';
 import type { DataDirectory } from '../dataDirectory.ts';
 import type { Log } from '../log.ts';
@@ -30,12 +36,15 @@ export class RunRegistry {
   readonly #options: RunRegistryOptions;
   readonly #hosts = new Map<string, RunHost>();
 
-  /** @throws {ChoraleError} CONFIG_INVALID: a stored run was made by another version of the program */
+  /** @throws {ChoraleError} CONFIG_INVALID: a run that would go on was made by another version of the program */
   constructor(options: RunRegistryOptions) {
     this.#options = options;
     for (const stored of options.data.store.listRuns()) {
-      requireThisVersion(stored.run);
-      this.#open(stored);
+      if (ENDED_STATUSES.includes(stored.status)) this.#openEnded(stored);
+      else {
+        requireThisVersion(stored.run);
+        this.#open(stored);
+      }
     }
   }
 
@@ -131,15 +140,33 @@ export class RunRegistry {
   }
 
   /** The newest global adapter as Hugging Face PEFT's files, with a README that says how it was protected. */
-  exportAdapter(host: RunHost): { adapterVersion: number; files: Map<string, Uint8Array> } {
+  async exportAdapter(host: RunHost): Promise<{ adapterVersion: number; files: Map<string, Uint8Array> }> {
     const { parts, data } = this.#options;
     const { run } = host;
     const { adapterVersion, parameters } = data.store.latestAdapter(run.runId);
     const files = parts.exportPeft(this.#modelFiles(run), run.plan.config, Float32Array.from(parameters));
     // Each version is made by one round, and round 0 is the start
     const record = data.store.listRecords(run.runId).find((one) => one.adapterVersion === adapterVersion);
-    if (record) files.set('README.md', new TextEncoder().encode(modelCard(run, record)));
+    if (record) {
+      const charged = host.ledgers.most();
+      await host.epsilons.prepare([charged], 'urgent');
+      const card = modelCard(run, record, host.epsilons.of(charged));
+      files.set('README.md', new TextEncoder().encode(card));
+    }
     return { adapterVersion, files };
+  }
+
+  /** What ended need only be read, so no version of the program is too new for it to serve the others. */
+  #openEnded(stored: StoredRun): void {
+    try {
+      this.#open({ ...stored, run: resolvedRunSchema.parse(stored.run) });
+    } catch (error) {
+      this.#options.log(
+        'warning',
+        `run ${stored.run.runId} has ended and cannot be read by this version of Chorale; it is left out, its data stay`,
+        error,
+      );
+    }
   }
 
   #open(stored: StoredRun): RunHost {
@@ -151,7 +178,9 @@ export class RunRegistry {
       audience,
       evaluation: this.#evaluation(stored),
       epsilons: new RunEpsilons(
-        run.plan.config.privacy.unit === 'none' ? null : (rounds) => parts.spentEpsilon(run.plan, rounds),
+        run.plan.config.privacy.unit === 'none'
+          ? null
+          : (rounds, urgency) => parts.priceRounds(run.plan, rounds, urgency),
       ),
       localCountsNoiseStdDev: parts.localCountsNoiseStdDev(run.plan),
       timing,

@@ -11,17 +11,15 @@ export function publicRun(host: RunHost, store: Store): PublicRun {
   };
 }
 
-/** What the admin page shows of a run. Waits until the accountant has priced what it names. */
+/**
+ * What the admin page shows of a run. Waits until the accountant has priced what it names: the charges there are at the
+ * call, so that somebody who adds to hers all the time cannot hold it up for ever.
+ */
 export async function runDetail(host: RunHost, store: Store): Promise<RunDetail> {
-  const { epsilons, ledgers, run } = host;
+  const { epsilons, run } = host;
   const roundCount = run.plan.config.rounds.count;
-  for (;;) {
-    const counts = [roundCount, ...ledgers.counts()];
-    if (counts.every((rounds) => epsilons.has(rounds))) break;
-    // Charges may be added meanwhile
-    await epsilons.prepare(counts);
-  }
-  const stored = store.listContributors(host.run.runId);
+  const stored = store.listContributors(run.runId);
+  await epsilons.prepare([roundCount, ...stored.map(({ chargedRounds }) => chargedRounds)], 'background');
   const backends = new Map(stored.map(({ contributorId, backend }) => [contributorId, backend]));
   const members = host.members().flatMap((member): CohortMember[] => {
     const backend = backends.get(member.contributorId);
@@ -39,6 +37,7 @@ export async function runDetail(host: RunHost, store: Store): Promise<RunDetail>
   return {
     ...publicRun(host, store),
     plannedEpsilon: epsilons.of(roundCount),
+    accountingNote: epsilons.noteOf(roundCount),
     members,
     contributors,
     createdAt: host.createdAtMs,
