@@ -230,6 +230,38 @@ test('cleared storage: she is the same contributor, and the server gives the led
   expect(storedUpdates(server, runId, 1)).toHaveLength(1);
 });
 
+test('cleared storage and a server that cannot say who she is: she waits, and is not taken for new', async ({
+  serve,
+  newTab,
+}) => {
+  const serving = await serve({ ...SMALL_RUN, training: LONG_TRAINING, rounds: alone(2) });
+  const tab = await newTab();
+  await contribute(tab, serving.tabUrl, csvRows(60));
+  await pauseAfterRound(serving, 1);
+  const spent = await expectOneAccount(tab, serving, [1]);
+  const devTools = await tab.page.context().newCDPSession(tab.page);
+  await tab.page.goto('about:blank');
+  await devTools.send('Storage.clearDataForOrigin', {
+    origin: new URL(serving.contributeUrl).origin,
+    storageTypes: 'indexeddb,local_storage,cache_storage',
+  });
+  let asked = 0;
+  await tab.page.route('**/api/runs/*/identity', async (route) => {
+    if (route.request().method() === 'GET') asked += 1;
+    if (asked === 1) await route.fulfill({ status: 503, body: 'not now' });
+    else await route.continue();
+  });
+  await contribute(tab, serving.tabUrl, csvRows(60));
+  await expect(statusOf(tab)).toHaveAttribute('data-status', 'waiting');
+  expect(asked).toBe(2);
+  expect(await browserLedger(tab.page, serving.runId)).toEqual([
+    { round: 1, outcome: 'restored', payload: null },
+  ]);
+  expect(await expectOneAccount(tab, serving, [1])).toBe(spent);
+  expect(tab.problems.filter((problem) => !problem.includes('503'))).toEqual([]);
+  tab.problems.length = 0;
+});
+
 test('with the cookie gone too nobody can know her: she counts as new, as the page says', async ({
   serve,
   newTab,
@@ -358,6 +390,32 @@ test('when her own limit is reached she trains no more, sees the run go on, and 
     { rounds: 1, chargedRounds: 1, spentEpsilon: spent },
     { rounds: 3, chargedRounds: 3 },
   ]);
+});
+
+test('a limit of epsilon ends training before the round that would cross it, in this visit and the next', async ({
+  serve,
+  newTab,
+}) => {
+  const serving = await serve({ ...SMALL_RUN, rounds: alone(3) });
+  const { plannedEpsilon } = await fetchDetail(serving);
+  const tab = await newTab();
+  const { page } = tab;
+  await page.goto(serving.tabUrl);
+  await chooseRows(tab, csvRows(20));
+  await page.getByText('Set your own limits').click();
+  await page.getByLabel('Most epsilon in this run').fill(String(0.99 * plannedEpsilon!));
+  await expect(page.getByText('They allow 2 of the 3 rounds.')).toBeVisible();
+  await page.getByLabel('I have read what leaves my device').check();
+  await page.getByRole('button', { name: 'I agree, start contributing' }).click();
+  await expect(statusOf(tab)).toHaveAttribute('data-status', 'reading', { timeout: 60_000 });
+  await expect(page.getByText('One more round would bring epsilon to')).toBeVisible();
+  const spent = await expectOneAccount(tab, serving, [1, 2]);
+  expect(spent).toBeLessThan(0.99 * plannedEpsilon!);
+
+  await contribute(tab, serving.tabUrl, csvRows(30));
+  await expect(statusOf(tab)).toHaveAttribute('data-status', 'reading');
+  expect(await expectOneAccount(tab, serving, [1, 2])).toBe(spent);
+  expect((await fetchRun(serving.contributeUrl)).state.adapterVersion).toBe(2);
 });
 
 test('a plan with less noise than she allows is not joined', async ({ serve, newTab }) => {

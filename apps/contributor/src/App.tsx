@@ -128,6 +128,8 @@ export function App({ controller, unknownBackend }: AppProps) {
                     plannedEpsilon={state.plannedEpsilon}
                     spentEpsilon={state.spentEpsilon}
                     otherRunsEpsilon={state.otherRunsEpsilon}
+                    ledgerProblem={state.ledgerProblem}
+                    accountingNote={state.accountingNote}
                     joined={joined}
                     agreedAt={agreedAt}
                     onLimits={(limits) => controller.setLimits(limits)}

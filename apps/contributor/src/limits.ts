@@ -8,9 +8,14 @@ export function limitsOfPlan(plan: RunPlan, plannedEpsilon: number | null): Limi
   const isPrivate = plan.config.privacy.unit !== 'none';
   return {
     epsilonLimit: isPrivate ? plannedEpsilon : null,
-    leastNoiseMultiplier: isPrivate ? plan.noiseMultiplier : null,
+    leastNoiseMultiplier: isPrivate ? leastNoiseOf(plan) : null,
     mostRounds: plan.config.rounds.count,
   };
+}
+
+/** The least noise multiplier of anything a tab sends under the plan. */
+export function leastNoiseOf({ noiseMultiplier, config }: RunPlan): number {
+  return Math.min(noiseMultiplier, config.localMetrics?.noiseMultiplier ?? Infinity);
 }
 
 /**
@@ -33,7 +38,7 @@ export function fieldToBlame(
 ): LimitField | null {
   if (problem === null) return null;
   const { leastNoiseMultiplier, epsilonLimit } = limits;
-  if (leastNoiseMultiplier !== null && leastNoiseMultiplier > plan.noiseMultiplier) {
+  if (leastNoiseMultiplier !== null && leastNoiseMultiplier > leastNoiseOf(plan)) {
     return 'leastNoiseMultiplier';
   }
   return epsilonLimit !== null && roundsAllowed === 0 ? 'epsilonLimit' : null;

@@ -201,6 +201,7 @@ export const messages = {
       refused: 'refused',
       abandoned: 'round given up, not used',
       restored: 'counts as sent',
+      unsent: 'counts, but was not sent',
     } satisfies Record<Contribution['outcome'], string>,
     restoredNote:
       '“Counts as sent”: this browser had lost the record of the round; the server still had it, so nothing was forgotten and nothing is sent again.',

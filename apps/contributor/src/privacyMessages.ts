@@ -91,6 +91,8 @@ export const privacyMessages = {
     blocked: 'Your own limits and this run do not fit together yet. Mend them first.',
   },
 
+  ledgerProblem: 'What you spent in this run before, and the limits you set, cannot be read',
+
   notCoveredTitle: 'What this does not cover',
   notCovered: {
     example: [

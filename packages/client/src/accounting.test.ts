@@ -56,9 +56,17 @@ describe('the accountant of the worker', () => {
   test('gives the reported epsilon, by event and delta', () => {
     const { epsilonOf } = accounting;
     for (const delta of [1e-5, 1e-6, 1e-5]) {
-      expect(epsilonOf(self(sampled(1), 4), delta)).toBe(reportedEpsilon(self(sampled(1), 4), delta).epsilon);
+      const { epsilon } = reportedEpsilon(self(sampled(1), 4), delta);
+      expect(epsilonOf(self(sampled(1), 4), delta)).toEqual({ epsilon, reason: null });
     }
-    expect(epsilonOf({ type: 'non-private' }, 1e-5)).toBe(Infinity);
+    expect(epsilonOf({ type: 'non-private' }, 1e-5)).toEqual({ epsilon: Infinity, reason: null });
+    // Far too little noise for the tight accountant
+    const loose = reportedEpsilon(self(sampled(0.01), 4), 1e-5);
+    expect(loose.accountant).toBe('rdp');
+    expect(epsilonOf(self(sampled(0.01), 4), 1e-5)).toEqual({
+      epsilon: loose.epsilon,
+      reason: expect.stringMatching(/^Rényi accounting/) as string,
+    });
   });
 
   test('refuses a mechanism it does not know', () => {

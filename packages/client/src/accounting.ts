@@ -1,18 +1,24 @@
-import type { DpEvent, PrivacyPlan } from '@chorale/privacy';
+import type { DpEvent, PrivacyPlan, ReportedEpsilon } from '@chorale/privacy';
 import { reportedEpsilon, roundsWithin } from '@chorale/privacy';
 import { canonicalJson } from '@chorale/protocol';
+
+/** An epsilon, and why it is not the tight accountant's, for people; null when it is. */
+export type PricedEpsilon = Pick<ReportedEpsilon, 'epsilon' | 'reason'>;
 
 /** What the page may ask of the accountant. */
 export type Accounting = {
   /** Tight epsilon of a release at a delta in (0, 1), not rounded; Infinity without protection. */
-  epsilonOf(event: DpEvent, delta: number): number;
+  epsilonOf(event: DpEvent, delta: number): PricedEpsilon;
   /** Most rounds of a plan, at most maxRounds, whose epsilon is within the limit. */
   roundsWithin(plan: PrivacyPlan, epsilonLimit: number, maxRounds: number): number;
 };
 
 /** The accountant, for the worker: the tight one takes tens of milliseconds for an answer, too long for a page's thread. */
 export const accounting: Accounting = {
-  epsilonOf: (event, delta) => reportedEpsilon(event, delta).epsilon,
+  epsilonOf(event, delta) {
+    const { epsilon, reason } = reportedEpsilon(event, delta);
+    return { epsilon, reason };
+  },
   roundsWithin,
 };
 

@@ -16,13 +16,9 @@ export class ContributionList {
     this.#payloadBytes = payloadBytes;
   }
 
-  has(round: number): boolean {
-    return this.#find(round) !== undefined;
-  }
-
   show(round: number, outcome: Contribution['outcome']): void {
     const payloadBytes = this.#payloadBytes;
-    const known = this.#spending.knownShownEpsilon(releasesOf({ round, outcome }));
+    const known = this.#spending.knownShownEpsilon(this.#releasesOf({ round, outcome }));
     this.#store.setContribution(round, { outcome, spentEpsilon: known ?? null, payloadBytes });
     if (known === undefined) void this.#price();
   }
@@ -31,9 +27,24 @@ export class ContributionList {
     this.show(round, outcome === 'pending' ? 'sending' : outcome);
   }
 
+  /** Taking part is over: what was under way will not go on. */
+  end(): void {
+    for (const { round, outcome } of this.#store.state.contributions) {
+      if (outcome !== 'computing') continue;
+      const entry = this.#spending.entry(round);
+      if (entry && entry.outcome !== 'pending') this.showEntry(entry);
+      else this.show(round, entry ? 'unsent' : 'abandoned');
+    }
+  }
+
   /** @throws {ChoraleError} DEVICE_ERROR */
   async showSpent(): Promise<void> {
-    this.#store.set({ spentEpsilon: await this.#spending.shownEpsilon() });
+    this.#store.set({ spentEpsilon: this.#spending.liveShownEpsilon() });
+    const { reason } = await this.#spending.price();
+    this.#store.set({
+      spentEpsilon: this.#spending.liveShownEpsilon(),
+      ...(reason === null ? {} : { accountingNote: reason }),
+    });
   }
 
   /** One question to the accountant after the other: what matters more must not wait behind a long list. */
@@ -44,7 +55,7 @@ export class ContributionList {
       for (;;) {
         const next = this.#store.state.contributions.find(({ spentEpsilon }) => spentEpsilon === null);
         if (!next) return;
-        const spentEpsilon = await this.#spending.shownEpsilon(releasesOf(next));
+        const spentEpsilon = await this.#spending.shownEpsilon(this.#releasesOf(next));
         const now = this.#find(next.round);
         if (now?.outcome === next.outcome) this.#store.setContribution(next.round, { ...now, spentEpsilon });
       }
@@ -58,9 +69,10 @@ export class ContributionList {
   #find(round: number): Contribution | undefined {
     return this.#store.state.contributions.find((one) => one.round === round);
   }
-}
 
-/** A round under way will cost; what one given up half way computed never left and costs nothing. */
-function releasesOf({ round, outcome }: Pick<Contribution, 'round' | 'outcome'>): Releases {
-  return { upToRound: round, moreRounds: outcome === 'computing' ? 1 : 0 };
+  /** A round under way will cost, once; what one given up half way computed never left and costs nothing. */
+  #releasesOf({ round, outcome }: Pick<Contribution, 'round' | 'outcome'>): Releases {
+    const toCome = outcome === 'computing' && !this.#spending.entry(round);
+    return { upToRound: round, moreRounds: toCome ? 1 : 0 };
+  }
 }

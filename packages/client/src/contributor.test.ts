@@ -6,9 +6,10 @@ import { ChoraleError } from '@chorale/protocol';
 import { privacyPlanOf } from '@chorale/trainer/privacyPlan';
 import type { ContributorOptions } from './contributor.ts';
 import { Contributor } from './contributor.ts';
+import type { Ledger } from './ledger.ts';
 import { openMemoryLedger } from './ledger.ts';
 import type { Limits } from './state.ts';
-import { ScriptedServer, publicRun, until } from './testing/scriptedServer.ts';
+import { ScriptedServer, publicRun, quiet, until } from './testing/scriptedServer.ts';
 import { ScriptedTrainer } from './testing/scriptedTrainer.ts';
 
 let server: ScriptedServer;
@@ -22,7 +23,7 @@ async function open(
 ): Promise<void> {
   server = new ScriptedServer(await publicRun(config));
   await server.start();
-  trainer = new ScriptedTrainer(server.binding);
+  trainer = new ScriptedTrainer(server.run.run);
   released = 0;
   contributor = new Contributor({
     serverUrl: server.url,
@@ -84,6 +85,17 @@ describe('loading the run', () => {
     await allowed(5);
   });
 
+  test('says why what all of it costs is not the tight bound', async () => {
+    await open();
+    await contributor.loadRun();
+    expect(state().accountingNote).toBeNull();
+    trainer.close();
+    await server.stop();
+    await open({}, { privacy: { unit: 'example', noiseMultiplier: 0.05, targetDelta: 1e-5 } });
+    await contributor.loadRun();
+    expect(state().accountingNote).toMatch(/^Rényi accounting/);
+  });
+
   test('shows no epsilon in a run without protection', async () => {
     await open({}, { privacy: { unit: 'none' } });
     await contributor.loadRun();
@@ -98,7 +110,7 @@ describe('loading the run', () => {
   test('shows what was spent and which limits were set in an earlier visit', async () => {
     await open({ openLedger: () => Promise.resolve(ledger) });
     const ledger = openMemoryLedger();
-    await ledger.write({ round: 2, event: roundEvent(planOf()), payload: null, outcome: 'late' });
+    await ledger.add({ round: 2, event: roundEvent(planOf()), payload: null, outcome: 'late' });
     await ledger.saveLimits({ epsilonLimit: 3, leastNoiseMultiplier: 0.5, mostRounds: 4 });
     await contributor.loadRun();
     expect(state()).toMatchObject({
@@ -131,12 +143,27 @@ describe('loading the run', () => {
 
   test('a ledger that cannot be read does not keep the run from being looked at', async () => {
     const refuses = () => Promise.reject(new ChoraleError('LEDGER_UNAVAILABLE', 'no storage here'));
-    await open({ openLedger: refuses });
+    const looked = {
+      run: { status: 'ready' },
+      limits: { problem: null },
+      // Nobody may read that nothing was spent
+      spentEpsilon: null,
+      ledgerProblem: { code: 'LEDGER_UNAVAILABLE', message: 'no storage here' },
+    };
+    for (const openLedger of [
+      refuses,
+      () => Promise.resolve({ ...openMemoryLedger(), entries: refuses }),
+      () => Promise.resolve({ ...openMemoryLedger(), limits: refuses }),
+    ]) {
+      await open({ openLedger });
+      await contributor.loadRun();
+      expect(state()).toMatchObject(looked);
+      trainer.close();
+      await server.stop();
+    }
+    await open();
     await contributor.loadRun();
-    expect(state()).toMatchObject({ run: { status: 'ready' }, limits: { problem: null } });
-    await open({ openLedger: () => Promise.resolve({ ...openMemoryLedger(), entries: refuses }) });
-    await contributor.loadRun();
-    expect(state()).toMatchObject({ run: { status: 'ready' }, limits: { problem: null } });
+    expect(state()).toMatchObject({ spentEpsilon: 0, ledgerProblem: null });
   });
 
   test('a plan that its hash does not name is refused', async () => {
@@ -149,7 +176,7 @@ describe('loading the run', () => {
       status: 'failed',
       error: {
         code: 'PLAN_CHANGED',
-        message: expect.stringMatching(/not the one its hash names\. Nothing was sent/) as string,
+        message: expect.stringMatching(/not the one its hash names\. Nothing more is sent/) as string,
       },
     });
     await contributor.checkDevice();
@@ -318,6 +345,101 @@ describe('own limits', () => {
     });
   });
 
+  describe('of the ledger', () => {
+    const STRICT = { epsilonLimit: 2.5, leastNoiseMultiplier: 1, mostRounds: 1 };
+
+    /** She joined, and reads: the round that her limits allow is spent. */
+    async function expectStrict(ledger: Ledger): Promise<void> {
+      await until(() => state().participation.status === 'reading', 'reading');
+      expect(state().limits).toMatchObject({ limits: STRICT, problem: null, roundsAllowed: 1 });
+      expect(await ledger.limits()).toEqual(STRICT);
+      server.startRound(2);
+      await quiet();
+      expect(trainer.calls).toEqual([]);
+    }
+
+    async function spentAndStrict(): Promise<Ledger> {
+      const ledger = openMemoryLedger();
+      const event = roundEvent(privacyPlanOf((await publicRun()).run.plan));
+      await ledger.add({ round: 1, event, payload: null, outcome: 'accepted' });
+      await ledger.saveLimits(STRICT);
+      return ledger;
+    }
+
+    test('that could not be opened when the page was loaded hold all the same', async () => {
+      const ledger = await spentAndStrict();
+      let opened = 0;
+      await open({
+        openLedger: async () => {
+          opened += 1;
+          if (opened === 1) throw new ChoraleError('LEDGER_UNAVAILABLE', 'held by another tab');
+          return ledger;
+        },
+      });
+      await prepare();
+      expect(state()).toMatchObject({
+        spentEpsilon: null,
+        ledgerProblem: { message: 'held by another tab' },
+      });
+      await contributor.join();
+      await expectStrict(ledger);
+      expect(state().ledgerProblem).toBeNull();
+      expect(state().spentEpsilon).toBe(roundEpsilonUp(spentEpsilonAfter(planOf(), 1)));
+    });
+
+    test('that another tab has set since this one was loaded hold here too', async () => {
+      const ledger = await spentAndStrict();
+      await ledger.saveLimits({ ...STRICT, epsilonLimit: 50, mostRounds: 5 });
+      await open({ openLedger: () => Promise.resolve(ledger) });
+      await prepare();
+      expect(state().limits!.limits.mostRounds).toBe(5);
+      await ledger.saveLimits(STRICT);
+      await contributor.join();
+      await expectStrict(ledger);
+    });
+
+    test('give way to what she herself sets in this tab, each by itself', async () => {
+      const ledger = await spentAndStrict();
+      await ledger.saveLimits({ ...STRICT, epsilonLimit: 50, mostRounds: 5 });
+      await open({ openLedger: () => Promise.resolve(ledger) });
+      await prepare();
+      set({ mostRounds: 4 });
+      await ledger.saveLimits({ ...STRICT, epsilonLimit: 40 });
+      await contributor.join();
+      await until(() => state().participation.status === 'waiting', 'joined');
+      expect(await ledger.limits()).toEqual({ ...STRICT, epsilonLimit: 40, mostRounds: 4 });
+    });
+
+    test('that refuse the plan by now keep her from joining, and the run is free again', async () => {
+      const ledger = await spentAndStrict();
+      await open({ openLedger: () => Promise.resolve(ledger) });
+      await prepare();
+      await ledger.saveLimits({ ...STRICT, leastNoiseMultiplier: 2 });
+      await contributor.join();
+      expect(state().participation.status).toBe('not-joined');
+      expect(state().limits!.problem).toMatchObject(problem(/at least 2, this run adds only 1\./));
+      expect([released, server.connections]).toEqual([1, 0]);
+      set({ leastNoiseMultiplier: 1 });
+      await contributor.join();
+      await expectStrict(ledger);
+    });
+
+    test('that cannot be read are not replaced: she does not join', async () => {
+      const ledger = await spentAndStrict();
+      const damaged = () =>
+        Promise.reject(new ChoraleError('LEDGER_UNAVAILABLE', 'the limits cannot be read'));
+      await open({ openLedger: () => Promise.resolve({ ...ledger, limits: damaged }) });
+      await prepare();
+      await contributor.join();
+      expect(state().participation).toMatchObject({
+        because: 'device-error',
+        message: 'the limits cannot be read',
+      });
+      expect(await ledger.limits()).toEqual(STRICT);
+      expect([released, server.connections]).toEqual([1, 0]);
+    });
+  });
+
   test('that one round would cross refuse the plan: it is not joined', async () => {
     await open();
     await prepare();
@@ -347,6 +469,19 @@ describe('own limits', () => {
     expect(server.connections).toBe(0);
     set({ leastNoiseMultiplier: 1 });
     await allowed(5);
+  });
+
+  test('of noise hold for the counts of a tab too; untouched, they are just what the plan asks for', async () => {
+    await open({}, { localMetrics: { noiseMultiplier: 0.8 } });
+    await prepare();
+    expect(state().limits!.limits.leastNoiseMultiplier).toBe(0.8);
+    await allowed(5);
+    set({ leastNoiseMultiplier: 0.9 });
+    await contributor.join();
+    expect(state().limits!.problem).toMatchObject(
+      problem(/at least 0\.9, this run adds only 0\.8 to the counts of your rows \(localMetrics\)/),
+    );
+    expect(server.connections).toBe(0);
   });
 
   test.each([
@@ -446,7 +581,7 @@ describe('a worker that died', () => {
     expect(state().participation).toMatchObject({
       status: 'stopped',
       because: 'device-error',
-      message: expect.stringMatching(/Nothing was sent/) as string,
+      message: expect.stringMatching(/Nothing more is sent/) as string,
     });
     expect([released, trainer.terminated]).toEqual([1, 1]);
     await until(() => server.connections === 0, 'the connection to close');

@@ -4,18 +4,19 @@ import { eventOfRounds, roundEpsilonUp } from '@chorale/privacy';
 import type { BackendName, PublicRun } from '@chorale/protocol';
 import { ChoraleError, hashPlan } from '@chorale/protocol';
 import { privacyPlanOf } from '@chorale/trainer/privacyPlan';
+import type { PricedEpsilon } from './accounting.ts';
 import { composition, perExample } from './accounting.ts';
 import type { IdentityBackup } from './identityBackup.ts';
 import type { Ledger, OpenLedger } from './ledger.ts';
-import type { LimitedRun, LimitsAccountant } from './ownLimits.ts';
-import { limitsOfPlan, problemAtOnce, viewOfLimits } from './ownLimits.ts';
+import type { LimitedRun } from './ownLimits.ts';
 import { DEFAULT_STEP_TIMEOUT_MS, RoundLoop } from './roundLoop.ts';
 import { fetchRun } from './runConnection.ts';
 import { SEND_TICK_MS } from './sendTick.ts';
 import { Spending } from './spending.ts';
-import type { ContributorController, ContributorState, Limits } from './state.ts';
+import type { ClientError, ContributorController, ContributorState, Limits } from './state.ts';
 import { StateStore, clientError } from './stateStore.ts';
 import { answerInTime } from './timeLimits.ts';
+import { VisitLimits } from './visitLimits.ts';
 import type { TrainerWorker } from './workerLink.ts';
 
 export type ContributorOptions = {
@@ -24,7 +25,7 @@ export type ContributorOptions = {
   runId: string | null;
   /** A backend the person asked for; null to choose. */
   forcedBackend: BackendName | null;
-  /** Her own limits, as far as she has named them; else those she had before, else just what the whole plan asks for. */
+  /** Her own limits, as far as she has named them; see `VisitLimits`. */
   limits?: Partial<Limits> | undefined;
   openWorker: () => TrainerWorker;
   openLedger: OpenLedger;
@@ -44,6 +45,14 @@ export type ContributorOptions = {
 /** At which the other runs are added up when this one, without protection, names no delta. */
 const FALLBACK_DELTA = 1e-5;
 
+/** What an earlier visit left; a problem in its place when it cannot be read. */
+type EarlierVisit = {
+  ledger: Ledger | null;
+  spentEpsilon: number | null;
+  limits: Limits | null;
+  problem: ClientError | null;
+};
+
 const OTHER_TAB =
   'Another tab of this browser contributes to this run already. Use that tab, or close it and reload this one.';
 
@@ -55,9 +64,7 @@ export class Contributor implements ContributorController {
   readonly #stepTimeoutMs: number;
   #loop: RoundLoop | null = null;
   #ledger: Ledger | null = null;
-  #limitedRun: LimitedRun | null = null;
-  /** What the limits that were set last come to. */
-  #limitsKnown: Promise<void> = Promise.resolve();
+  readonly #limits: VisitLimits;
   #workerFailure: ChoraleError | null = null;
   readonly #workerFailed = Promise.withResolvers<void>();
 
@@ -65,6 +72,13 @@ export class Contributor implements ContributorController {
     this.#options = options;
     this.#stepTimeoutMs = options.stepTimeoutMs ?? DEFAULT_STEP_TIMEOUT_MS;
     this.#worker = options.openWorker();
+    const { trainer } = this.#worker;
+    const accountant = {
+      epsilonOf: (event: DpEvent, delta: number) => this.#epsilonOf(event, delta),
+      roundsWithin: (...question: Parameters<typeof trainer.roundsWithin>) =>
+        answerInTime(trainer.roundsWithin(...question), this.#stepTimeoutMs),
+    };
+    this.#limits = new VisitLimits(this.#store, accountant, options.limits ?? {});
     this.#worker.onFailed((error) => this.#onWorkerFailed(error));
   }
 
@@ -73,7 +87,7 @@ export class Contributor implements ContributorController {
     console.error(error);
     const failure = new ChoraleError(
       'DEVICE_ERROR',
-      'The part of this page that trains has stopped. Nothing was sent. Reload the page.',
+      'The part of this page that trains has stopped. Nothing more is sent. Reload the page.',
     );
     this.#workerFailure = failure;
     this.#workerFailed.resolve();
@@ -98,31 +112,32 @@ export class Contributor implements ContributorController {
       const { plan, planHash } = value.run;
       assertSamePlan(planHash, await hashPlan(plan));
       await this.#worker.trainer.setRun(this.#options.serverUrl, plan);
-      const run = await this.#priceRun(value);
-      this.#limitedRun = run;
-      const ledger = await this.#openLedger(value.run.runId).catch(() => null);
-      const kept = ledger ? await this.#readLedger(ledger, run.plan) : null;
+      const { run, accountingNote } = await this.#priceRun(value);
+      const earlier = await this.#readEarlierVisit(value.run.runId, run.plan);
       this.#store.set({
         run: { status: 'ready', value },
         runState: value.state,
         rounds: value.rounds,
-        spentEpsilon: kept ? kept.spentEpsilon : run.plan.unit === 'none' ? null : 0,
+        spentEpsilon: earlier.spentEpsilon,
+        ledgerProblem: earlier.problem,
         plannedEpsilon: run.plannedEpsilon,
+        accountingNote,
       });
-      this.setLimits({ ...limitsOfPlan(run), ...kept?.limits, ...this.#options.limits });
-      if (ledger) void this.#showOtherRuns(ledger, run.plan.targetDelta);
+      this.#limits.load(run, earlier.limits);
+      if (earlier.ledger) void this.#showOtherRuns(earlier.ledger, run.plan.targetDelta);
     } catch (error) {
       this.#store.set({ run: { status: 'failed', error: clientError(error) } });
     }
   }
 
   /** What the whole plan costs. */
-  async #priceRun({ run }: PublicRun): Promise<LimitedRun> {
+  async #priceRun({ run }: PublicRun): Promise<{ run: LimitedRun; accountingNote: string | null }> {
     const plan = privacyPlanOf(run.plan);
     const roundCount = run.plan.config.rounds.count;
-    if (plan.unit === 'none') return { plan, roundCount, plannedEpsilon: null };
-    const planned = await this.#epsilonOf(eventOfRounds(plan, roundCount), plan.targetDelta);
-    return { plan, roundCount, plannedEpsilon: roundEpsilonUp(planned) };
+    if (plan.unit === 'none')
+      return { run: { plan, roundCount, plannedEpsilon: null }, accountingNote: null };
+    const { epsilon, reason } = await this.#epsilonOf(eventOfRounds(plan, roundCount), plan.targetDelta);
+    return { run: { plan, roundCount, plannedEpsilon: roundEpsilonUp(epsilon) }, accountingNote: reason };
   }
 
   async #openLedger(runId: string): Promise<Ledger> {
@@ -130,18 +145,17 @@ export class Contributor implements ContributorController {
     return this.#ledger;
   }
 
-  /** What an earlier visit left. A ledger that cannot be read is an error when she joins, not before. */
-  async #readLedger(
-    ledger: Ledger,
-    plan: LimitedRun['plan'],
-  ): Promise<{ spentEpsilon: number | null; limits: Limits | null } | null> {
+  /** A ledger that cannot be read keeps her from joining, not from looking at the run; what was spent is not known then. */
+  async #readEarlierVisit(runId: string, plan: LimitedRun['plan']): Promise<EarlierVisit> {
     try {
+      const ledger = await this.#openLedger(runId);
       const spending = this.#spending(ledger, plan);
       await spending.load();
-      return { spentEpsilon: await spending.shownEpsilon(), limits: await ledger.limits() };
+      const [spentEpsilon, limits] = [await spending.shownEpsilon(), await ledger.limits()];
+      return { ledger, spentEpsilon, limits, problem: null };
     } catch (error) {
-      if (error instanceof ChoraleError && error.code === 'LEDGER_UNAVAILABLE') return null;
-      throw error;
+      if (!(error instanceof ChoraleError) || error.code !== 'LEDGER_UNAVAILABLE') throw error;
+      return { ledger: null, spentEpsilon: null, limits: null, problem: clientError(error) };
     }
   }
 
@@ -154,38 +168,20 @@ export class Contributor implements ContributorController {
       const events = await ledger.otherRuns();
       if (events.length === 0) return;
       const delta = targetDelta > 0 ? targetDelta : FALLBACK_DELTA;
-      const epsilon = await this.#epsilonOf(composition(events.map(perExample)), delta);
+      const { epsilon } = await this.#epsilonOf(composition(events.map(perExample)), delta);
       this.#store.set({ otherRunsEpsilon: roundEpsilonUp(epsilon) });
     } catch (error) {
       console.error('What was spent in other runs could not be computed; it is not shown.', error);
     }
   }
 
-  #epsilonOf(event: DpEvent, delta: number): Promise<number> {
+  #epsilonOf(event: DpEvent, delta: number): Promise<PricedEpsilon> {
     return answerInTime(this.#worker.trainer.epsilonOf(event, delta), this.#stepTimeoutMs);
   }
 
   setLimits(limits: Limits): void {
-    const run = this.#limitedRun;
-    if (!run || this.#loop || this.#store.state.participation.status !== 'not-joined') return;
-    const problem = problemAtOnce(limits, run);
-    this.#store.set({ limits: { limits, problem, roundsAllowed: problem ? 0 : null } });
-    if (!problem) this.#limitsKnown = this.#showLimits(limits, run);
-  }
-
-  async #showLimits(limits: Limits, run: LimitedRun): Promise<void> {
-    const { trainer } = this.#worker;
-    const accountant: LimitsAccountant = {
-      epsilonOf: (event, delta) => this.#epsilonOf(event, delta),
-      roundsWithin: (...question) => answerInTime(trainer.roundsWithin(...question), this.#stepTimeoutMs),
-    };
-    const view = await viewOfLimits(limits, run, accountant).catch((error: unknown) => ({
-      limits,
-      problem: clientError(error),
-      roundsAllowed: 0,
-    }));
-    // Others may have been set meanwhile
-    if (this.#store.state.limits?.limits === limits) this.#store.set({ limits: view });
+    if (this.#loop || this.#store.state.participation.status !== 'not-joined') return;
+    this.#limits.name(limits);
   }
 
   async checkDevice(): Promise<void> {
@@ -240,7 +236,7 @@ export class Contributor implements ContributorController {
     const { run, device, rows, participation } = this.#store.state;
     if (run.status !== 'ready' || device.status !== 'ready' || rows.report.status !== 'ready') return;
     if (this.#loop || participation.status === 'preparing') return;
-    await Promise.race([this.#limitsKnown, this.#workerFailed.promise]);
+    await Promise.race([this.#limits.known, this.#workerFailed.promise]);
     const { limits } = this.#store.state;
     // A plan that she refuses is not joined; why stands in the limits
     if (!limits || limits.problem || this.#loop) return;
@@ -250,7 +246,7 @@ export class Contributor implements ContributorController {
     try {
       release = await this.#options.holdRun(run.value.run.runId);
       if (this.#workerFailure) throw this.#workerFailure;
-      if (release) await this.#startLoop(run.value, limits.limits, release);
+      if (release) await this.#startLoop(run.value, release);
       else this.#store.setParticipation({ status: 'stopped', because: 'other-tab', message: OTHER_TAB });
     } catch (error) {
       release?.();
@@ -259,10 +255,21 @@ export class Contributor implements ContributorController {
     }
   }
 
-  async #startLoop({ run }: PublicRun, limits: Limits, release: () => void): Promise<void> {
+  /** The run is held now: what is read of the ledger from here on, no other tab changes. */
+  async #startLoop({ run }: PublicRun, release: () => void): Promise<void> {
     this.#options.askToKeep?.();
     const ledger = await this.#openLedger(run.runId);
+    const kept = await ledger.limits();
+    await Promise.race([this.#limits.takeOver(kept), this.#workerFailed.promise]);
+    if (this.#workerFailure) throw this.#workerFailure;
+    const { limits, problem } = this.#store.state.limits!;
+    if (problem) {
+      release();
+      this.#store.setParticipation({ status: 'not-joined' });
+      return;
+    }
     await ledger.saveLimits(limits);
+    this.#store.set({ ledgerProblem: null });
     this.#loop = new RoundLoop({
       serverUrl: this.#options.serverUrl,
       run,
@@ -310,6 +317,6 @@ function assertSamePlan(named: string, computed: string): void {
   if (named === computed) return;
   throw new ChoraleError(
     'PLAN_CHANGED',
-    'The plan the server sent is not the one its hash names. Nothing was sent; tell the person who runs this.',
+    'The plan the server sent is not the one its hash names. Nothing more is sent; tell the person who runs this.',
   );
 }

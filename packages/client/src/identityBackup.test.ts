@@ -2,7 +2,12 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { cookieBackup } from './identityBackup.ts';
 import { ScriptedServer, publicRun } from './testing/scriptedServer.ts';
 
-const IDENTITY = { contributorId: 'contributor1', token: 'a-token-of-this-contributor' };
+const IDENTITY = {
+  contributorId: 'contributor1',
+  token: 'a-token-of-this-contributor',
+  planHash: 'a'.repeat(64),
+};
+const NOT_NOW = { name: 'ChoraleError', code: 'DISCONNECTED', retryable: true };
 
 let server: ScriptedServer;
 let asked: { method: string; url: string; body: string }[];
@@ -55,21 +60,28 @@ describe('the backup', () => {
 
   test.each([
     [404, '{}'],
-    [200, 'not json'],
-    [200, '{"identity":{"contributorId":"contributor1"}}'],
-    [200, JSON.stringify({ identity: { ...IDENTITY, more: 1 } })],
+    [404, '{"identity":null}'],
+    [503, '{"identity":null}'],
     [500, JSON.stringify({ identity: IDENTITY })],
-  ])('that answers %d %s knows nobody, and does no harm', async (status, body) => {
+    [200, 'not json'],
+    [200, '{}'],
+    [200, '{"identity":{"contributorId":"contributor1"}}'],
+    [200, JSON.stringify({ identity: { ...IDENTITY, planHash: undefined } })],
+    [200, JSON.stringify({ identity: { ...IDENTITY, more: 1 } })],
+  ])('that answers %d %s did not say that it knows nobody: it is to be asked again', async (status, body) => {
     answer = { status, body };
-    const backup = onPageOf(server.url)!;
-    expect(await backup.read('run-1')).toBeNull();
-    await backup.save('run-1', IDENTITY);
+    await expect(onPageOf(server.url)!.read('run-1')).rejects.toMatchObject(NOT_NOW);
   });
 
-  test('of a server that is gone does no harm', async () => {
+  test('of a server that is gone is to be asked again', async () => {
     const backup = onPageOf(server.url)!;
     await server.stop();
-    expect(await backup.read('run-1')).toBeNull();
-    await backup.save('run-1', IDENTITY);
+    await expect(backup.read('run-1')).rejects.toMatchObject(NOT_NOW);
+    await expect(backup.save('run-1', IDENTITY)).rejects.toMatchObject(NOT_NOW);
+  });
+
+  test.each([403, 429, 500])('that answers %d to what it should keep did not keep it', async (status) => {
+    answer = { status, body: '' };
+    await expect(onPageOf(server.url)!.save('run-1', IDENTITY)).rejects.toMatchObject(NOT_NOW);
   });
 });

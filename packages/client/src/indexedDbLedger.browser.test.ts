@@ -64,8 +64,8 @@ test('identity and entries survive a new connection, bytes and all', async () =>
   const identity = { contributorId: 'contributor1', token: 't'.repeat(20), planHash: 'a'.repeat(64) };
   const first = await openIndexedDbLedger(runId);
   await first.saveIdentity(identity);
-  await first.write(entryOf(1));
-  await first.write(entryOf(2, { event: { type: 'non-private' }, payload: null, outcome: 'late' }));
+  await first.add(entryOf(1));
+  await first.add(entryOf(2, { event: { type: 'non-private' }, payload: null, outcome: 'late' }));
 
   const second = await openIndexedDbLedger(runId);
   expect(await second.identity()).toEqual(identity);
@@ -77,22 +77,33 @@ test('identity and entries survive a new connection, bytes and all', async () =>
 
 test('entries come in the order of rounds, not of writing or of digits', async () => {
   const ledger = await openIndexedDbLedger(newRun());
-  for (const round of [10, 2, 100_000, 1, 9]) await ledger.write(entryOf(round));
+  for (const round of [10, 2, 100_000, 1, 9]) await ledger.add(entryOf(round));
   expect((await ledger.entries()).map(({ round }) => round)).toEqual([1, 2, 9, 10, 100_000]);
 });
 
-test('writing a round again replaces its entry', async () => {
+test('a second release of a round is refused, and the first one stays', async () => {
+  const runId = newRun();
+  const ledger = await openIndexedDbLedger(runId);
+  await ledger.add(entryOf(1));
+  const other = entryOf(1, { payload: Uint8Array.of(9) });
+  const chargedAlready = { ...refused, message: expect.stringMatching(/no entry of round 1/) as string };
+  await expect(ledger.add(other)).rejects.toMatchObject(chargedAlready);
+  await expect((await openIndexedDbLedger(runId)).add(other)).rejects.toMatchObject(chargedAlready);
+  expect(await ledger.entries()).toEqual([entryOf(1)]);
+});
+
+test('settling a round replaces its entry', async () => {
   const ledger = await openIndexedDbLedger(newRun());
-  await ledger.write(entryOf(1));
-  await ledger.write(entryOf(1, { payload: null, outcome: 'accepted' }));
+  await ledger.add(entryOf(1));
+  await ledger.settle(entryOf(1, { payload: null, outcome: 'accepted' }));
   expect(await ledger.entries()).toEqual([entryOf(1, { payload: null, outcome: 'accepted' })]);
 });
 
 test('two runs do not mix, also when the one id begins with the other', async () => {
   const runId = newRun();
   const [one, other] = [await openIndexedDbLedger(runId), await openIndexedDbLedger(`${runId}-b`)];
-  await one.write(entryOf(1));
-  await other.write(entryOf(2));
+  await one.add(entryOf(1));
+  await other.add(entryOf(2));
   const identity = { contributorId: 'contributor1', token: 't'.repeat(20), planHash: 'a'.repeat(64) };
   await one.saveIdentity(identity);
   expect((await one.entries()).map(({ round }) => round)).toEqual([1]);
@@ -103,10 +114,10 @@ test('two runs do not mix, also when the one id begins with the other', async ()
 test('what the other runs of this browser released is told apart from its own', async () => {
   const [one, other] = [await openIndexedDbLedger(newRun()), await openIndexedDbLedger(newRun())];
   const before = (await one.otherRuns()).length; // the database outlives other tests
-  await one.write(entryOf(1));
+  await one.add(entryOf(1));
   expect(await one.otherRuns()).toHaveLength(before);
-  await other.write(entryOf(1));
-  await other.write(entryOf(2));
+  await other.add(entryOf(1));
+  await other.add(entryOf(2));
   const others = await one.otherRuns();
   expect(others).toHaveLength(before + 2);
   expect(others).toContainEqual(EVENT);
@@ -140,13 +151,16 @@ test('every write is strictly durable, and over when its promise resolves', asyn
     expect(transaction.durability).toBe('strict');
     expect(() => transaction.objectStore(store)).toThrow(/transaction (is|has) finished/);
   };
-  await ledger.write(entryOf(1));
+  await ledger.add(entryOf(1));
+  expectOver('ledger');
+  await ledger.settle(entryOf(1, { payload: null, outcome: 'accepted' }));
   expectOver('ledger');
   await ledger.saveIdentity({ contributorId: 'contributor1', token: 't'.repeat(20), planHash: '' });
   expectOver('identities');
   await ledger.saveLimits(LIMITS);
   expectOver('limits');
   expect(opened.mock.calls.map(([stores, mode]) => [stores, mode])).toEqual([
+    ['ledger', 'readwrite'],
     ['ledger', 'readwrite'],
     ['identities', 'readwrite'],
     ['limits', 'readwrite'],
@@ -166,10 +180,13 @@ describe('LEDGER_UNAVAILABLE when', () => {
 
   test('a write is refused', async () => {
     const ledger = await openIndexedDbLedger(newRun());
-    vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(() => {
-      throw new DOMException('The disk is full.', 'QuotaExceededError');
-    });
-    await expect(ledger.write(entryOf(1))).rejects.toMatchObject(refused);
+    for (const write of ['add', 'put'] as const) {
+      vi.spyOn(IDBObjectStore.prototype, write).mockImplementation(() => {
+        throw new DOMException('The disk is full.', 'QuotaExceededError');
+      });
+    }
+    await expect(ledger.add(entryOf(1))).rejects.toMatchObject(refused);
+    await expect(ledger.settle(entryOf(1))).rejects.toMatchObject(refused);
     await expect(
       ledger.saveIdentity({ contributorId: 'contributor1', token: 't', planHash: '' }),
     ).rejects.toMatchObject(refused);
@@ -177,14 +194,17 @@ describe('LEDGER_UNAVAILABLE when', () => {
 
   test('a write is taken and then cannot be kept', async () => {
     const ledger = await openIndexedDbLedger(newRun());
-    const { put } = IDBObjectStore.prototype;
-    vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (this: IDBObjectStore, ...values) {
-      const request = put.apply(this, values);
-      // As when the disk fills up while the transaction is committed
-      request.addEventListener('success', () => this.transaction.abort());
-      return request;
-    });
-    await expect(ledger.write(entryOf(1))).rejects.toMatchObject(refused);
+    for (const name of ['add', 'put'] as const) {
+      const write = IDBObjectStore.prototype[name];
+      vi.spyOn(IDBObjectStore.prototype, name).mockImplementation(function (this: IDBObjectStore, ...values) {
+        const request = write.apply(this, values);
+        // As when the disk fills up while the transaction is committed
+        request.addEventListener('success', () => this.transaction.abort());
+        return request;
+      });
+    }
+    await expect(ledger.add(entryOf(1))).rejects.toMatchObject(refused);
+    await expect(ledger.settle(entryOf(1))).rejects.toMatchObject(refused);
     vi.restoreAllMocks();
     expect(await ledger.entries()).toEqual([]);
   });
@@ -192,7 +212,7 @@ describe('LEDGER_UNAVAILABLE when', () => {
   test('a transaction breaks while a write is under way', async () => {
     const ledger = await openIndexedDbLedger(newRun());
     const opened = vi.spyOn(IDBDatabase.prototype, 'transaction');
-    const write = ledger.write(entryOf(1));
+    const write = ledger.add(entryOf(1));
     (opened.mock.results[0]!.value as IDBTransaction).abort();
     await expect(write).rejects.toMatchObject(refused);
     expect(await ledger.entries()).toEqual([]);
@@ -211,7 +231,7 @@ describe('LEDGER_UNAVAILABLE when', () => {
       await edit('ledger', damaged, [runId, 1]);
       await expect(ledger.entries()).rejects.toMatchObject({
         ...refused,
-        message: expect.stringMatching(/Nothing was sent\. Reload; if this stays/) as string,
+        message: expect.stringMatching(/Nothing more is sent\. Reload; if this stays/) as string,
       });
       const other = await openIndexedDbLedger(newRun());
       expect(await other.otherRuns()).toContainEqual({ type: 'non-private' });
@@ -242,7 +262,7 @@ describe('LEDGER_UNAVAILABLE when', () => {
   test('a newer program took the database over while this page was open', async () => {
     const ledger = await openIndexedDbLedger(newRun());
     const newer = await openDB('chorale', 3);
-    await expect(ledger.write(entryOf(1))).rejects.toMatchObject(refused);
+    await expect(ledger.add(entryOf(1))).rejects.toMatchObject(refused);
     newer.close();
     await expect(openIndexedDbLedger(newRun())).rejects.toMatchObject(refused);
     await deleteDB('chorale');
@@ -253,7 +273,7 @@ describe('LEDGER_UNAVAILABLE when', () => {
     vi.spyOn(IDBDatabase.prototype, 'transaction').mockImplementation(() => {
       throw new DOMException('The database connection is closing.', 'InvalidStateError');
     });
-    await expect(ledger.write(entryOf(1))).rejects.toMatchObject(refused);
+    await expect(ledger.add(entryOf(1))).rejects.toMatchObject(refused);
     await expect(ledger.entries()).rejects.toMatchObject(refused);
     await expect(ledger.identity()).rejects.toMatchObject(refused);
   });

@@ -1,7 +1,8 @@
 import type { DBSchema, IDBPDatabase } from 'idb';
 import { openDB } from 'idb';
 import { ChoraleError } from '@chorale/protocol';
-import type { Ledger } from './ledger.ts';
+import type { Ledger, LedgerEntry } from './ledger.ts';
+import { chargedAlready } from './ledger.ts';
 import { eventOfOther, parseEntry, parseIdentity, parseLimits } from './ledgerSchema.ts';
 
 /** Whatever is read may be damaged, or written by another program: it is `unknown` until it has been checked. */
@@ -60,13 +61,26 @@ function ledgerOf(database: IDBPDatabase<Schema>, runId: string): Ledger {
       await Promise.all([transaction.objectStore(store).put(value, key), transaction.done]);
     });
   };
+  const add = async (entry: LedgerEntry): Promise<void> => {
+    await attempt(async () => {
+      const transaction = database.transaction('ledger', 'readwrite', { durability: 'strict' });
+      const added = transaction.store.add(entry, [runId, entry.round]).catch((cause: unknown) => {
+        throw isNamed(cause, 'ConstraintError') ? chargedAlready(entry.round, cause) : cause;
+      });
+      // The entry's own error says more than that of the transaction which it ends
+      const [outcome, done] = await Promise.allSettled([added, transaction.done]);
+      if (outcome.status === 'rejected') throw outcome.reason;
+      if (done.status === 'rejected') throw done.reason;
+    });
+  };
   return {
     identity: () => read('identities', parseIdentity),
     saveIdentity: (identity) => put('identities', identity, runId),
     limits: () => read('limits', parseLimits),
     saveLimits: (limits) => put('limits', limits, runId),
     entries: async () => (await attempt(() => database.getAll('ledger', rangeOfRun))).map(parseEntry),
-    write: (entry) => put('ledger', entry, [runId, entry.round]),
+    add,
+    settle: (entry) => put('ledger', entry, [runId, entry.round]),
     otherRuns: () =>
       attempt(async () => {
         const { store } = database.transaction('ledger');
@@ -79,6 +93,10 @@ function ledgerOf(database: IDBPDatabase<Schema>, runId: string): Ledger {
 type Put =
   | [store: 'identities' | 'limits', value: unknown, key: string]
   | [store: 'ledger', value: unknown, key: [runId: string, round: number]];
+
+function isNamed(error: unknown, name: string): boolean {
+  return error instanceof Error && error.name === name;
+}
 
 async function attempt<T>(action: () => Promise<T>): Promise<T> {
   try {

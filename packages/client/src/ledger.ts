@@ -1,4 +1,5 @@
 import type { DpEvent } from '@chorale/privacy';
+import { ChoraleError } from '@chorale/protocol';
 import type { Limits } from './state.ts';
 
 /** Who this contributor is to a run's server, so that she is the same one after a reload, and the plan she agreed to. */
@@ -27,8 +28,10 @@ export type Ledger = {
   saveLimits(limits: Limits): Promise<void>;
   /** In order of rounds. */
   entries(): Promise<LedgerEntry[]>;
-  /** Adds or replaces the entry of a round. */
-  write(entry: LedgerEntry): Promise<void>;
+  /** Writes a release down; refuses when its round has an entry: a second one would replace what was released. */
+  add(entry: LedgerEntry): Promise<void>;
+  /** Writes down what became of a release. */
+  settle(entry: LedgerEntry): Promise<void>;
   /** What all other runs that are kept in the same place released; a release that cannot be read is `non-private`. */
   otherRuns(): Promise<DpEvent[]>;
 };
@@ -51,9 +54,22 @@ export function openMemoryLedger(): Ledger {
       limits = value;
     },
     entries: async () => [...entries.values()].toSorted((a, b) => a.round - b.round),
-    write: async (entry) => {
+    add: async (entry) => {
+      if (entries.has(entry.round)) throw chargedAlready(entry.round);
+      entries.set(entry.round, entry);
+    },
+    settle: async (entry) => {
       entries.set(entry.round, entry);
     },
     otherRuns: async () => [],
   };
+}
+
+/** A release that would take the place of another one of its round. */
+export function chargedAlready(round: number, cause?: unknown): ChoraleError {
+  return new ChoraleError(
+    'LEDGER_UNAVAILABLE',
+    `Expected no entry of round ${round} in the privacy ledger, found one: something else contributes with this ledger too. Nothing more is sent. Close what else is open of this run, then reload.`,
+    { cause },
+  );
 }

@@ -61,7 +61,7 @@ describe('an entry', () => {
     const { message } = thrownBy(() => parseEntry({ ...ENTRY, outcome: 'refunded' }));
     expect(message).toMatch(/outcome/);
     expect(message).toMatch(
-      /Nothing was sent\. Reload; if this stays, contribute these rows to this run no more/,
+      /Nothing more is sent\. Reload; if this stays, contribute these rows to this run no more/,
     );
   });
 

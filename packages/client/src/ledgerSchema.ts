@@ -61,7 +61,7 @@ function parse<Schema extends z.ZodType>(schema: Schema, value: unknown, what: s
   const problems = result.error.issues.map(({ path, message }) => `${path.join('.')} ${message}`.trim());
   throw new ChoraleError(
     'LEDGER_UNAVAILABLE',
-    `What was spent in this run cannot be told: ${what} of the privacy ledger kept on this device cannot be read (${problems.join('; ')}). Nothing was sent. Reload; if this stays, contribute these rows to this run no more, and tell the person who runs it.`,
+    `What was spent in this run cannot be told: ${what} of the privacy ledger kept on this device cannot be read (${problems.join('; ')}). Nothing more is sent. Reload; if this stays, contribute these rows to this run no more, and tell the person who runs it.`,
     { cause: result.error },
   );
 }

@@ -1,6 +1,7 @@
 import type { PrivacyPlan } from '@chorale/privacy';
 import { eventOfRounds, roundEpsilonUp } from '@chorale/privacy';
 import { limitsSchema } from './ledgerSchema.ts';
+import type { PricedEpsilon } from './accounting.ts';
 import type { ClientError, Limits, LimitsView } from './state.ts';
 
 /** What an own limit is held against. */
@@ -13,7 +14,7 @@ export type LimitedRun = {
 
 /** The two questions of limits to the accountant. */
 export type LimitsAccountant = {
-  epsilonOf(event: ReturnType<typeof eventOfRounds>, delta: number): Promise<number>;
+  epsilonOf(event: ReturnType<typeof eventOfRounds>, delta: number): Promise<PricedEpsilon>;
   roundsWithin(plan: PrivacyPlan, epsilonLimit: number, maxRounds: number): Promise<number>;
 };
 
@@ -21,7 +22,7 @@ export type LimitsAccountant = {
 export function limitsOfPlan({ plan, roundCount, plannedEpsilon }: LimitedRun): Limits {
   return {
     epsilonLimit: plannedEpsilon,
-    leastNoiseMultiplier: plan.unit === 'none' ? null : plan.noiseMultiplier,
+    leastNoiseMultiplier: plan.unit === 'none' ? null : leastNoiseOf(plan),
     mostRounds: roundCount,
   };
 }
@@ -48,7 +49,18 @@ export function problemAtOnce(limits: Limits, { plan }: LimitedRun): ClientError
       `You ask for a noise multiplier of at least ${leastNoiseMultiplier}, this run adds only ${plan.noiseMultiplier}. Lower this limit to take part, or stay out.`,
     );
   }
+  const { localMetricsNoiseMultiplier } = plan;
+  if (localMetricsNoiseMultiplier !== null && localMetricsNoiseMultiplier < leastNoiseMultiplier) {
+    return exceeded(
+      `You ask for a noise multiplier of at least ${leastNoiseMultiplier}, this run adds only ${localMetricsNoiseMultiplier} to the counts of your rows (localMetrics). Lower this limit to take part, or stay out.`,
+    );
+  }
   return null;
+}
+
+/** Whatever a tab releases under the plan has at least so much noise. */
+function leastNoiseOf({ noiseMultiplier, localMetricsNoiseMultiplier }: PrivacyPlan): number {
+  return Math.min(noiseMultiplier, localMetricsNoiseMultiplier ?? Infinity);
 }
 
 /**
@@ -67,7 +79,8 @@ export async function viewOfLimits(
   if (limits.epsilonLimit === null) return { limits, problem: null, roundsAllowed: mostRounds };
   const roundsAllowed = await accountant.roundsWithin(plan, limits.epsilonLimit, mostRounds);
   if (roundsAllowed > 0) return { limits, problem: null, roundsAllowed };
-  const one = roundEpsilonUp(await accountant.epsilonOf(eventOfRounds(plan, 1), plan.targetDelta));
+  const { epsilon } = await accountant.epsilonOf(eventOfRounds(plan, 1), plan.targetDelta);
+  const one = roundEpsilonUp(epsilon);
   return {
     limits,
     problem: exceeded(

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { DpEvent } from '@chorale/privacy';
 import { ChoraleError } from '@chorale/protocol';
 import { ok, quiet, refusal, until } from './testing/scriptedServer.ts';
 import { ProbedLedger, TestBench } from './testing/takePart.ts';
@@ -159,6 +160,63 @@ describe('the end of taking part', () => {
     expect(server.updates).toEqual([]);
   });
 
+  test('stop lets nothing out that was ready and only waited for its tick; it counts all the same', async () => {
+    const { server } = bench;
+    const taker = await bench.join({ sendTickMs: 500 });
+    const held = Promise.withResolvers<void>();
+    server.beforeLeave = () => held.promise;
+    server.startRound(1);
+    (await taker.training()).finish();
+    await until(() => taker.store.state.spentEpsilon! > 0, 'the charge');
+    const { spentEpsilon } = taker.contribution(1)!;
+    const stopped = taker.loop.stop();
+    await until(() => server.leaves === 1, 'the leave');
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    expect(server.updates).toEqual([]);
+    held.resolve();
+    await stopped;
+    expect(taker.contribution(1)).toMatchObject({ outcome: 'unsent', spentEpsilon });
+    expect(taker.store.state.spentEpsilon).toBe(spentEpsilon);
+    expect(await taker.ledger.entries()).toMatchObject([{ round: 1, outcome: 'pending' }]);
+    expect(server.updates).toEqual([]);
+  });
+
+  test('the end of the run while an update waits for its tick: it was not sent, and counts once', async () => {
+    const { server } = bench;
+    const taker = await bench.join({ sendTickMs: 500 });
+    server.startRound(1);
+    (await taker.training()).finish();
+    await until(() => taker.store.state.spentEpsilon! > 0, 'the charge');
+    server.sendState({ status: 'stopped', reason: 'the reason' });
+    await taker.shows('stopped');
+    const { spentEpsilon } = taker.store.state;
+    expect(taker.contribution(1)).toMatchObject({ outcome: 'unsent', spentEpsilon });
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    expect(taker.contribution(1)).toMatchObject({ outcome: 'unsent', spentEpsilon });
+    expect(server.updates).toEqual([]);
+  });
+
+  test('the end of the run while the entry is written: it counts, and is shown so', async () => {
+    const { server } = bench;
+    const ledger = new ProbedLedger();
+    const taker = await bench.join({ ledger });
+    const held = Promise.withResolvers<void>();
+    let writing = false;
+    ledger.beforeWrite = () => {
+      writing = true;
+      return held.promise;
+    };
+    server.startRound(1);
+    (await taker.training()).finish();
+    await until(() => writing, 'the write');
+    server.sendState({ status: 'completed' });
+    await taker.shows('stopped');
+    held.resolve();
+    await taker.settled(1, 'unsent');
+    expect(taker.store.state.spentEpsilon).toBe(taker.contribution(1)!.spentEpsilon);
+    expect(server.updates).toEqual([]);
+  });
+
   test('stop releases nothing that is ready only after it', async () => {
     const { server } = bench;
     const taker = await bench.join();
@@ -229,7 +287,7 @@ describe('joining', () => {
       planHash: 'c'.repeat(64),
     });
     const payload = Uint8Array.of(1, 2, 3);
-    await ledger.write({ round: 1, event: { type: 'non-private' }, payload, outcome: 'pending' });
+    await ledger.add({ round: 1, event: { type: 'non-private' }, payload, outcome: 'pending' });
     const taker = await bench.enter({ ledger });
     await taker.shows('stopped');
     expect(taker.participation).toMatchObject({
@@ -258,6 +316,25 @@ describe('joining', () => {
     const taker = await bench.join();
     expect(server.joins).toHaveLength(2);
     expect(taker.participation.status).toBe('waiting');
+  });
+
+  test('an answer of a connection that is gone does not let a round begin on the next one', async () => {
+    const { server } = bench;
+    const ledger = new ProbedLedger();
+    const held = Promise.withResolvers<void>();
+    ledger.beforeSaveIdentity = () => held.promise; // a slow disk
+    const taker = await bench.enter({ ledger });
+    await until(() => server.joins.length === 1, 'the first join');
+    await quiet();
+    server.answerJoin = () => null;
+    server.breakConnections();
+    await until(() => server.joins.length === 2, 'the second join');
+    held.resolve();
+    await quiet();
+    server.startRound(1);
+    await quiet();
+    expect(taker.trainer.calls).toEqual([]);
+    expect(taker.participation.status).toBe('disconnected');
   });
 
   test('without a ledger that can be written does not begin', async () => {
@@ -394,6 +471,31 @@ describe('a server that asks for other than the plan', () => {
     await taker.shows('stopped');
     expect(taker.participation).toMatchObject(refused(/adapter.*expected the plan of this run/));
     expect(server.updates).toEqual([]);
+  });
+});
+
+describe('a trainer that released other than the plan says', () => {
+  test.each([
+    ['less noise', { noiseMultiplier: 0.5 }],
+    ['more noise', { noiseMultiplier: 2 }],
+    ['a larger sample', { samplingRate: 0.2 }],
+  ])('%s: nothing of it leaves, and taking part ends', async (_, change) => {
+    const { server } = bench;
+    const taker = await bench.join();
+    const { event } = taker.trainer;
+    if (event.type !== 'self-composed') throw new Error('expected the event of so many steps');
+    taker.trainer.event = { ...event, event: { ...event.event, ...change } as DpEvent };
+    server.startRound(1);
+    (await taker.training()).finish();
+    await taker.shows('stopped');
+    expect(taker.participation).toMatchObject({
+      because: 'refused',
+      message: expect.stringMatching(/releases what the plan says.*Nothing more is sent/) as string,
+    });
+    await quiet();
+    expect(server.updates).toEqual([]);
+    expect(await taker.ledger.entries()).toEqual([]);
+    expect(taker.outcome(1)).toBe('abandoned');
   });
 });
 

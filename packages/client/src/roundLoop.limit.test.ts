@@ -1,14 +1,15 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { DpEvent } from '@chorale/privacy';
 import { reportedEpsilon, roundEpsilonUp, spentEpsilonAfter } from '@chorale/privacy';
 import { ChoraleError } from '@chorale/protocol';
 import { privacyPlanOf } from '@chorale/trainer/privacyPlan';
-import { quiet, until } from './testing/scriptedServer.ts';
+import { publicRun, quiet, until } from './testing/scriptedServer.ts';
 import type { Taker } from './testing/takePart.ts';
 import { ProbedBackup, ProbedLedger, TestBench } from './testing/takePart.ts';
 
 let bench: TestBench;
 afterEach(async () => {
+  vi.restoreAllMocks();
   await bench.clean();
 });
 
@@ -35,7 +36,7 @@ const composed = (...events: DpEvent[]): number =>
 async function ledgerWith(events: DpEvent[]): Promise<ProbedLedger> {
   const ledger = new ProbedLedger();
   for (const [i, event] of events.entries()) {
-    await ledger.write({ round: i + 1, event, payload: null, outcome: 'accepted' });
+    await ledger.add({ round: i + 1, event, payload: null, outcome: 'accepted' });
   }
   return ledger;
 }
@@ -116,7 +117,7 @@ describe('the limit of epsilon', () => {
     bench = await TestBench.open();
     const ledger = new ProbedLedger();
     const payload = Uint8Array.of(1, 2, 3);
-    await ledger.write({ round: 1, event: eventOf(1), payload, outcome: 'pending' });
+    await ledger.add({ round: 1, event: eventOf(1), payload, outcome: 'pending' });
     const taker = await bench.enter({ ledger, limits: { epsilonLimit: composed(eventOf(1)) } });
     await taker.settled(1, 'accepted');
     expect(bench.server.updates).toEqual([{ round: 1, bytes: payload }]);
@@ -159,6 +160,43 @@ describe('the limit of rounds', () => {
     await expectReading(taker, 3, 'most-rounds');
   });
 
+  test('gives up the round in work when it is reached meanwhile: the server brought rounds back', async () => {
+    bench = await TestBench.open();
+    const { server } = bench;
+    const taker = await bench.join({ limits: { mostRounds: 2 } });
+    await contribute(taker, 1);
+    server.startRound(2);
+    const call = await taker.training(2);
+    server.chargedRounds = [1, 3];
+    server.breakConnections();
+    await until(() => server.joins.length === 2, 'the second join');
+    await taker.settled(3, 'restored');
+    call.finish();
+    await taker.settled(2, 'abandoned');
+    expect((await taker.ledger.entries()).map(({ round }) => round)).toEqual([1, 3]);
+    expect(server.updates.map(({ round }) => round)).toEqual([1]);
+    await expectReading(taker, 4, 'most-rounds');
+  });
+
+  test('gives up the round in work also while what was brought back is still being priced', async () => {
+    bench = await TestBench.open();
+    const { server } = bench;
+    const taker = await bench.join({ limits: { mostRounds: 2 } });
+    server.startRound(1);
+    const call = await taker.training();
+    const held = Promise.withResolvers<void>();
+    taker.trainer.beforePrice = () => held.promise;
+    server.chargedRounds = [2, 3];
+    server.breakConnections();
+    await taker.settled(3, 'restored');
+    call.finish();
+    await taker.settled(1, 'abandoned');
+    held.resolve();
+    await taker.shows('reading');
+    expect((await taker.ledger.entries()).map(({ round }) => round)).toEqual([2, 3]);
+    expect(server.updates).toEqual([]);
+  });
+
   test('counts late and refused updates: they were released', async () => {
     bench = await TestBench.open();
     const ledger = new ProbedLedger();
@@ -166,7 +204,7 @@ describe('the limit of rounds', () => {
       [1, 'late'],
       [2, 'refused'],
     ] as const) {
-      await ledger.write({ round, event: eventOf(1), payload: null, outcome });
+      await ledger.add({ round, event: eventOf(1), payload: null, outcome });
     }
     const taker = await bench.enter({ ledger, limits: { mostRounds: 2 } });
     await expectReading(taker, 3, 'most-rounds');
@@ -198,6 +236,30 @@ describe('what the ledger holds', () => {
       limits: { epsilonLimit: (asToday + asItWas) / 2 },
     });
     await expectReading(taker, 3, 'epsilon-limit');
+  });
+
+  test('is shown at once, by a looser bound until the tight one is computed', async () => {
+    bench = await TestBench.open();
+    const taker = await bench.join();
+    const shown = new Set<number | null>();
+    taker.store.subscribe(() => shown.add(taker.store.state.spentEpsilon));
+    bench.server.chargedRounds = [1, 2];
+    bench.server.breakConnections();
+    await taker.settled(2, 'restored');
+    await taker.shows('waiting');
+    const event: DpEvent = { type: 'composed', events: [eventOf(1), eventOf(1)] };
+    const { epsilon, rdpEpsilon } = reportedEpsilon(event, DELTA);
+    expect(rdpEpsilon).toBeGreaterThan(1.02 * epsilon);
+    expect([...shown]).toEqual([0, roundEpsilonUp(rdpEpsilon), roundEpsilonUp(epsilon)]);
+  });
+
+  test('says why its price is not the tight one', async () => {
+    const noiseMultiplier = 0.05; // less than the tight accountant takes
+    bench = await TestBench.open({ privacy: { unit: 'example', noiseMultiplier, targetDelta: DELTA } });
+    const taker = await bench.join();
+    expect(taker.store.state.accountingNote).toBeNull();
+    await contribute(taker, 1);
+    expect(taker.store.state.accountingNote).toMatch(/^Rényi accounting/);
   });
 
   test('a round under way shows what it will cost before it has cost it', async () => {
@@ -312,14 +374,21 @@ describe("rounds that the server's copy charges and the ledger does not", () => 
   });
 });
 
+const IDENTITY = (planHash: string) => ({
+  contributorId: 'contributor1',
+  token: 'a-token-of-this-contributor',
+  planHash,
+});
+
 describe('a name without a ledger', () => {
   test('comes from the backup, and the rounds from the server', async () => {
     bench = await TestBench.open();
     bench.server.chargedRounds = [1];
     const identityBackup = new ProbedBackup();
-    identityBackup.kept = { contributorId: 'contributor1', token: 'a-token-of-this-contributor' };
+    identityBackup.kept = IDENTITY(bench.server.run.run.planHash);
     const taker = await bench.join({ identityBackup });
-    expect(bench.server.joins[0]).toMatchObject({ identity: identityBackup.kept, chargedRounds: [] });
+    const { contributorId, token } = identityBackup.kept;
+    expect(bench.server.joins[0]).toMatchObject({ identity: { contributorId, token }, chargedRounds: [] });
     expect(await taker.ledger.identity()).toMatchObject({
       contributorId: 'contributor1',
       planHash: bench.server.run.run.planHash,
@@ -332,12 +401,67 @@ describe('a name without a ledger', () => {
     const identityBackup = new ProbedBackup();
     const taker = await bench.join({ identityBackup });
     expect(bench.server.joins[0]!.identity).toBeUndefined();
-    expect(identityBackup.kept).toEqual({
-      contributorId: 'contributor1',
-      token: 'a-token-of-this-contributor',
-    });
+    expect(identityBackup.kept).toEqual(IDENTITY(bench.server.run.run.planHash));
+    bench.server.breakConnections();
+    await until(() => bench.server.joins.length === 2, 'the second join');
+    await taker.shows('waiting');
+    expect(identityBackup.saves).toBe(1);
     await bench.close(taker);
     await bench.join({ identityBackup, ledger: taker.ledger });
     expect(identityBackup.reads).toBe(1);
+  });
+
+  test('that cannot be asked for is no new name: joining waits until it was', async () => {
+    bench = await TestBench.open();
+    bench.server.chargedRounds = [1];
+    const identityBackup = new ProbedBackup();
+    identityBackup.kept = IDENTITY(bench.server.run.run.planHash);
+    identityBackup.beforeAnswer = () => {
+      if (identityBackup.reads === 1) throw new ChoraleError('DISCONNECTED', 'status 503');
+    };
+    const taker = await bench.enter({ identityBackup });
+    await taker.shows('disconnected');
+    expect(bench.server.joins).toEqual([]);
+    await taker.shows('waiting');
+    expect(bench.server.joins.map(({ identity }) => identity?.contributorId)).toEqual(['contributor1']);
+    expect(taker.store.state.spentEpsilon).toBe(roundEpsilonUp(composed(eventOf(1))));
+  });
+
+  test('that could not be kept in the backup is kept there at the next connection', async () => {
+    bench = await TestBench.open();
+    vi.spyOn(console, 'error').mockImplementation(() => undefined);
+    const identityBackup = new ProbedBackup();
+    identityBackup.beforeAnswer = () => {
+      if (identityBackup.saves === 1) throw new ChoraleError('DISCONNECTED', 'status 503');
+    };
+    const taker = await bench.join({ identityBackup });
+    expect([identityBackup.saves, identityBackup.kept]).toEqual([1, null]);
+    bench.server.breakConnections();
+    await until(() => identityBackup.kept !== null, 'the backup');
+    await taker.shows('waiting');
+    expect(identityBackup).toMatchObject({ saves: 2, kept: { contributorId: 'contributor1' } });
+  });
+
+  test('of another plan is refused, in the words of a kept one, and reprices nothing', async () => {
+    bench = await TestBench.open();
+    const identityBackup = new ProbedBackup();
+    const before = await bench.join({ identityBackup });
+    await contribute(before, 1);
+    await bench.close(before);
+    // The same run, with thirty times the noise from now on, and the storage of the tab is lost
+    bench.server.run = await publicRun({
+      privacy: { unit: 'example', noiseMultiplier: 30, targetDelta: DELTA },
+    });
+    bench.server.chargedRounds = [1];
+    const taker = await bench.enter({ identityBackup });
+    await taker.shows('stopped');
+    expect(taker.participation).toMatchObject({
+      because: 'refused',
+      message: expect.stringMatching(
+        /not the one you agreed to: its plan has changed\. Nothing more is sent/,
+      ) as string,
+    });
+    expect(bench.server.joins).toHaveLength(1);
+    expect(await taker.ledger.entries()).toEqual([]);
   });
 });

@@ -348,7 +348,7 @@ describe('after a reload', () => {
     const { server } = bench;
     const ledger = new ProbedLedger();
     const payload = Uint8Array.of(1, 2, 3);
-    await ledger.write({ round: 1, event: { type: 'non-private' }, payload, outcome: 'pending' });
+    await ledger.add({ round: 1, event: { type: 'non-private' }, payload, outcome: 'pending' });
     server.answerUpdate = () => null;
     await bench.enter({ ledger });
     await until(() => server.updates.length === 1, 'the update');

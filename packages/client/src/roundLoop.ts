@@ -1,18 +1,18 @@
-import { proxy } from 'comlink';
 import type { PrivacyPlan } from '@chorale/privacy';
-import { roundEvent } from '@chorale/privacy';
-import type { Availability, JoinedMessage, PublicRun, RoundStartMessage, RunState } from '@chorale/protocol';
-import { ChoraleError, ENDED_STATUSES, PROTOCOL_VERSION, updateBytes, wireError } from '@chorale/protocol';
+import type { Availability, PublicRun, RoundStartMessage, RunState } from '@chorale/protocol';
+import { ENDED_STATUSES, updateBytes, wireError } from '@chorale/protocol';
+import { Admission, otherRun } from './admission.ts';
 import { ContributionList } from './contributionList.ts';
 import type { IdentityBackup } from './identityBackup.ts';
-import type { Identity, Ledger, LedgerEntry } from './ledger.ts';
+import type { Ledger, LedgerEntry } from './ledger.ts';
 import { RunConnection, fetchRun } from './runConnection.ts';
 import { untilTick } from './sendTick.ts';
 import { Spending } from './spending.ts';
 import type { Limits, Participation, StopReason } from './state.ts';
 import type { StateStore } from './stateStore.ts';
 import { clientError } from './stateStore.ts';
-import { Silence, answerInTime, stuckMessage } from './timeLimits.ts';
+import { answerInTime } from './timeLimits.ts';
+import { trainRound } from './trainRound.ts';
 import { UpdateDelivery, sleep } from './updateDelivery.ts';
 import type { TrainerRemote } from './workerLink.ts';
 import { abortError } from './workerLink.ts';
@@ -48,6 +48,7 @@ export type RoundLoopOptions = {
 export class RoundLoop {
   readonly #options: RoundLoopOptions;
   readonly #connection: RunConnection;
+  readonly #admission: Admission;
   readonly #spending: Spending;
   readonly #contributions: ContributionList;
   readonly #delivery: UpdateDelivery;
@@ -57,10 +58,10 @@ export class RoundLoop {
   #givenUp = false;
   /** A round that started while the one before was still being settled, or before joining was through. */
   #nextStart: { message: RoundStartMessage; adapter: Uint8Array } | null = null;
+  /** Counts connections: what an earlier one still does must not pass for the present one. */
+  #connectionNumber = 0;
   /** On the present connection, with every round counted that the server charges and this ledger did not. */
   #joined = false;
-  /** Her name was given to the backup; once a page is enough. */
-  #backedUp = false;
   #paused = false;
   /** Which limit of her own was reached; only a new page can change that. */
   #reading: (Participation & { status: 'reading' }) | null = null;
@@ -70,9 +71,12 @@ export class RoundLoop {
 
   constructor(options: RoundLoopOptions) {
     this.#options = options;
-    const { run, plan, ledger, trainer, store, stepTimeoutMs } = options;
+    const { run, plan, ledger, identityBackup, trainer, store, stepTimeoutMs } = options;
     this.#connection = new RunConnection(options.serverUrl, {
-      onConnected: () => void this.#enter(),
+      onConnected: () => {
+        this.#connectionNumber += 1;
+        void this.#enter(this.#connectionNumber);
+      },
       onDisconnected: () => this.#onDisconnected(),
       onReplaced: () =>
         this.#end('refused', 'This contributor connected from somewhere else; that connection goes on.'),
@@ -93,12 +97,19 @@ export class RoundLoop {
       plan,
       askEpsilon: (event, delta) => answerInTime(trainer.epsilonOf(event, delta), stepTimeoutMs),
     });
+    this.#admission = new Admission({
+      run,
+      ledger,
+      identityBackup,
+      connection: this.#connection,
+      spending: this.#spending,
+    });
     this.#contributions = new ContributionList(store, this.#spending, updateBytes(run.plan));
     this.#delivery = new UpdateDelivery({
       runId: run.runId,
       connection: this.#connection,
       spending: this.#spending,
-      ended: () => this.#ended,
+      ended: () => this.#ended || this.#leaving,
       onSending: ({ round }, payload) => {
         this.#contributions.show(round, 'sending');
         if (this.#paused) return;
@@ -129,7 +140,7 @@ export class RoundLoop {
   resume(): void {
     if (this.#ended || !this.#paused) return;
     this.#paused = false;
-    if (this.#connection.connected) this.#showIdle();
+    if (this.#joined) this.#showIdle();
     else this.#showDisconnected();
     this.#tellAvailability();
   }
@@ -150,21 +161,16 @@ export class RoundLoop {
 
   /* ---------------------------------------------- connection ---------------------------------------------- */
 
-  async #enter(): Promise<void> {
-    const { run, ledger, identityBackup } = this.#options;
+  async #enter(connectionNumber: number): Promise<void> {
+    const { device } = this.#options.store.state;
+    const backend = device.status === 'ready' ? device.value.backend : 'cpu';
     try {
-      const identity = await this.#knownIdentity();
-      if (identity && identity.planHash !== run.planHash) {
-        this.#refuse('its plan has changed');
-        return;
-      }
+      const identity = await this.#admission.identity();
       await this.#checkLimits();
-      const joined = await this.#join(identity);
-      const { contributorId, token } = joined;
-      await ledger.saveIdentity({ contributorId, token, planHash: run.planHash });
-      if (!this.#backedUp) void identityBackup?.save(run.runId, { contributorId, token });
-      this.#backedUp = true;
+      if (connectionNumber !== this.#connectionNumber) return;
+      const joined = await this.#admission.join(identity, { backend, availability: this.#availability });
       await this.#restore(joined.chargedRounds);
+      if (connectionNumber !== this.#connectionNumber) return;
       this.#joined = true;
       this.#onRunState(joined.state);
       void this.#refreshRecords();
@@ -178,46 +184,13 @@ export class RoundLoop {
       }
       if (this.#busyRound === null) this.#showIdle();
     } catch (error) {
-      await this.#onJoinError(error);
+      await this.#onJoinError(error, connectionNumber);
     }
-  }
-
-  /** From the ledger; when its storage was lost, from the backup, and the server's copy brings the rest back. */
-  async #knownIdentity(): Promise<Identity | null> {
-    const { run, ledger, identityBackup } = this.#options;
-    const identity = await ledger.identity();
-    if (identity) return identity;
-    const kept = await identityBackup?.read(run.runId);
-    return kept ? { ...kept, planHash: run.planHash } : null;
-  }
-
-  async #join(identity: Identity | null): Promise<JoinedMessage> {
-    const { run, store } = this.#options;
-    const { plan, planHash, runId } = run;
-    const { device } = store.state;
-    return await this.#connection.join({
-      protocolVersion: PROTOCOL_VERSION,
-      runId,
-      planHash,
-      basisHash: plan.basisHash,
-      backend: device.status === 'ready' ? device.value.backend : 'cpu',
-      availability: this.#availability,
-      chargedRounds: this.#spending.chargedRounds,
-      ...(identity ? { identity: { contributorId: identity.contributorId, token: identity.token } } : {}),
-    });
   }
 
   /** Counts what the server's copy of the ledger charges and this one does not; the larger of both holds. */
   async #restore(chargedRounds: readonly number[]): Promise<void> {
-    const beyond = chargedRounds.find((round) => round > this.#roundCount);
-    if (beyond !== undefined) {
-      throw new ChoraleError(
-        'MESSAGE_INVALID',
-        `The server charges round ${beyond} of a run of ${this.#roundCount} rounds. Nothing was sent.`,
-      );
-    }
-    // What is being computed now is charged when it is released
-    const missing = await this.#spending.restore(chargedRounds.filter((round) => round !== this.#busyRound));
+    const missing = await this.#admission.restore(chargedRounds, this.#busyRound);
     if (missing.length === 0) return;
     for (const round of missing) this.#contributions.show(round, 'restored');
     await this.#contributions.showSpent();
@@ -233,19 +206,21 @@ export class RoundLoop {
     else if (fresh.rounds.length >= store.state.rounds.length) store.set({ rounds: fresh.rounds });
   }
 
-  async #onJoinError(error: unknown): Promise<void> {
+  async #onJoinError(error: unknown, connectionNumber: number): Promise<void> {
     const { code, message, retryable } = wireError(error);
     if (this.#ended) return;
     if (code === 'RUN_ENDED') this.#end('run-completed', 'This run is over.');
     else if (code === 'LEDGER_UNAVAILABLE' || code === 'DEVICE_ERROR') this.#end('device-error', message);
     else if (!retryable) this.#end('refused', clientError(error).message);
-    else {
+    else if (connectionNumber === this.#connectionNumber && !this.#joined) {
+      this.#showDisconnected('joining did not work yet; trying again by itself');
       await sleep(RETRY_DELAY_MS);
-      if (this.#connection.connected && !this.#joined && !this.#ended) await this.#enter();
+      if (connectionNumber === this.#connectionNumber && !this.#ended) await this.#enter(connectionNumber);
     }
   }
 
   #onDisconnected(): void {
+    this.#connectionNumber += 1;
     this.#joined = false;
     // Whatever still waits for this contributor is offered again when she joins
     this.#nextStart = null;
@@ -353,32 +328,29 @@ export class RoundLoop {
   }
 
   async #compute(round: number, adapter: Uint8Array): Promise<LedgerEntry> {
-    const { run, plan } = this.#options;
+    const { run, plan, trainer, store, stepTimeoutMs } = this.#options;
     this.#contributions.show(round, 'computing');
-    const payload = await this.#train({ adapter, round, planHash: run.planHash });
-    // The last step ended as she left: what is not released costs nothing
-    if (this.#leaving || this.#ended) throw abortError();
-    const entry: LedgerEntry = { round, event: roundEvent(plan), payload, outcome: 'pending' };
+    const task = { adapter, round, planHash: run.planHash };
+    const { payload, event } = await trainRound(task, {
+      trainer,
+      plan,
+      stepTimeoutMs,
+      onStep: (step) => {
+        const { localSteps } = plan;
+        if (!this.#paused && !this.#ended)
+          store.setParticipation({ status: 'training', round, step, localSteps });
+      },
+    });
+    // The server's copy may have brought rounds back meanwhile
+    await this.#checkLimits();
+    // Or she left as the last step ended: what is not released costs nothing
+    if (this.#reading || this.#leaving || this.#ended) throw abortError();
+    const entry: LedgerEntry = { round, event, payload, outcome: 'pending' };
     await this.#spending.charge(entry); // before anything leaves
+    // Taking part ended as it was written
+    if (this.#ended) this.#contributions.show(round, 'unsent');
     await this.#contributions.showSpent();
     return entry;
-  }
-
-  async #train(task: { adapter: Uint8Array; round: number; planHash: string }): Promise<Uint8Array> {
-    const { trainer, plan, store, stepTimeoutMs } = this.#options;
-    const { localSteps } = plan;
-    const silence = new Silence(stepTimeoutMs, stuckMessage(stepTimeoutMs));
-    const showStep = (step: number) => {
-      silence.heard();
-      if (!this.#paused && !this.#ended)
-        store.setParticipation({ status: 'training', round: task.round, step, localSteps });
-    };
-    showStep(0);
-    try {
-      return await Promise.race([trainer.trainRound(task, proxy(showStep)), silence.tooLong]);
-    } finally {
-      silence.end();
-    }
   }
 
   #onRoundError(round: number, error: unknown): void {
@@ -390,14 +362,12 @@ export class RoundLoop {
     // Of the messages that carry parameters, the adapter is the one that comes in
     if (code.startsWith('UPDATE_'))
       this.#refuse(`the adapter the server sent is not of its plan (${message})`);
+    else if (code === 'PLAN_CHANGED') this.#end('refused', message);
     else this.#end('device-error', message);
   }
 
   #refuse(because: string): void {
-    this.#end(
-      'refused',
-      `This run is not the one you agreed to: ${because}. Nothing more is sent. Tell the person who runs it.`,
-    );
+    this.#end('refused', otherRun(because).message);
   }
 
   #end(because: StopReason, message: string): void {
@@ -405,9 +375,7 @@ export class RoundLoop {
     this.#ended = true;
     this.#connection.close();
     // A trainer that is ended answers no more
-    const round = this.#busyRound;
-    const computing = round !== null && !this.#spending.entry(round);
-    if (computing && this.#contributions.has(round)) this.#contributions.show(round, 'abandoned');
+    this.#contributions.end();
     this.#options.store.setParticipation({ status: 'stopped', because, message });
     this.#options.onEnded();
   }
@@ -422,12 +390,11 @@ export class RoundLoop {
     this.#options.store.setParticipation(this.#reading ?? { status: 'waiting', reason });
   }
 
-  #showDisconnected(): void {
+  #showDisconnected(reason = 'the server cannot be reached; trying again by itself'): void {
     if (this.#ended || this.#paused) return;
     const training = this.#options.store.state.participation.status === 'training';
     // Training goes on without the server; the update is delivered after reconnecting
     if (training) return;
-    const reason = 'the server cannot be reached; trying again by itself';
     this.#options.store.setParticipation({ status: 'disconnected', reason });
   }
 }

@@ -47,7 +47,7 @@ beforeEach(() => {
 });
 
 async function spendingOf(entries: LedgerEntry[], plan = PLAN) {
-  for (const entry of entries) await ledger.write(entry);
+  for (const entry of entries) await ledger.add(entry);
   const spending = new Spending({
     ledger,
     plan,
@@ -118,6 +118,36 @@ describe('epsilon', () => {
   });
 });
 
+describe('the live odometer', () => {
+  test('gives what Rényi accounting makes of it at once, and the tight value once that is known', async () => {
+    const events = [stepsOf(1.1), stepsOf(0.9)];
+    const spending = await spendingOf(entriesOf(...events));
+    const { rdpEpsilon, epsilon } = reportedEpsilon({ type: 'composed', events }, PLAN.targetDelta);
+    expect(rdpEpsilon).toBeGreaterThan(1.02 * epsilon);
+    expect(spending.liveShownEpsilon()).toBe(roundEpsilonUp(rdpEpsilon));
+    expect(asked).toBe(0);
+    expect(await spending.price()).toEqual({ epsilon: expect.closeTo(epsilon, 10) as number, reason: null });
+    expect(spending.liveShownEpsilon()).toBe(roundEpsilonUp(epsilon));
+    // What is charged and restored counts in it, what becomes of it does not
+    await spending.settle({ ...spending.entry(1)!, outcome: 'late' });
+    await spending.restore([5, 6]);
+    const all = { type: 'composed', events: [...events, stepsOf(1.1), stepsOf(1.1)] } as const;
+    const { rdpEpsilon: more } = reportedEpsilon(all, PLAN.targetDelta);
+    expect(spending.liveShownEpsilon()).toBe(roundEpsilonUp(more));
+  });
+
+  test('shows 0 for nothing, and nothing for a run that protects nobody', async () => {
+    expect((await spendingOf([])).liveShownEpsilon()).toBe(0);
+    expect((await spendingOf(entriesOf(stepsOf(1.1)), NONE)).liveShownEpsilon()).toBeNull();
+  });
+});
+
+test('says why a price is not the tight one', async () => {
+  const plan: PrivacyPlan = { ...PLAN, noiseMultiplier: 0.01 }; // out of the domain of the tight accountant
+  const spending = await spendingOf(entriesOf(stepsOf(0.01)), plan);
+  expect((await spending.price()).reason).toMatch(/Rényi accounting/);
+});
+
 describe('charging', () => {
   test('is in the ledger before it counts, and does not count when the ledger refuses', async () => {
     const spending = await spendingOf([]);
@@ -127,14 +157,51 @@ describe('charging', () => {
       payload: Uint8Array.of(1),
       outcome: 'pending',
     };
-    const write = ledger.write.bind(ledger);
-    ledger.write = () => Promise.reject(new Error('the disk is full'));
+    const { add } = ledger;
+    ledger.add = () => Promise.reject(new Error('the disk is full'));
     await expect(spending.charge(entry)).rejects.toThrow('the disk is full');
     expect(spending.chargedRounds).toEqual([]);
-    ledger.write = write;
+    ledger.add = add;
     await spending.charge(entry);
     expect(spending.chargedRounds).toEqual([3]);
     expect(await ledger.entries()).toEqual([entry]);
+  });
+
+  test('refuses a round that has an entry: what was released is not replaced', async () => {
+    const spending = await spendingOf([]);
+    await spending.restore([3]);
+    const other: LedgerEntry = { round: 3, event: stepsOf(3), payload: Uint8Array.of(1), outcome: 'pending' };
+    const { add } = ledger;
+    ledger.add = () => Promise.reject(new Error('not to be asked'));
+    await expect(spending.charge(other)).rejects.toMatchObject({ code: 'LEDGER_UNAVAILABLE' });
+    ledger.add = add;
+    // Nor by way of a ledger that another tab has written meanwhile
+    const unaware = new Spending({
+      ledger,
+      plan: PLAN,
+      askEpsilon: () => Promise.reject(new Error('not asked')),
+    });
+    await expect(unaware.charge(other)).rejects.toMatchObject({
+      code: 'LEDGER_UNAVAILABLE',
+      message: expect.stringMatching(/no entry of round 3 .*Nothing more is sent/) as string,
+    });
+    expect(unaware.chargedRounds).toEqual([]);
+    expect(await ledger.entries()).toMatchObject([{ round: 3, event: stepsOf(1.1), outcome: 'restored' }]);
+  });
+
+  test('takes turns: the same round, restored for two connections at once, is written once', async () => {
+    const spending = await spendingOf([]);
+    expect(await Promise.all([spending.restore([1, 2]), spending.restore([1, 2, 3])])).toEqual([[1, 2], [3]]);
+    expect(spending.chargedRounds).toEqual([1, 2, 3]);
+  });
+
+  test('a write that failed does not hold up the next one', async () => {
+    const spending = await spendingOf([]);
+    const { add } = ledger;
+    ledger.add = () => Promise.reject(new Error('the disk is full'));
+    await expect(spending.restore([1])).rejects.toThrow('the disk is full');
+    ledger.add = add;
+    expect(await spending.restore([1])).toEqual([1]);
   });
 
   test('restoring adds what is missing, at the price of the plan, and touches nothing else', async () => {

@@ -1,15 +1,17 @@
 import type { DpEvent, PrivacyPlan } from '@chorale/privacy';
-import { roundEpsilonUp, roundEvent } from '@chorale/privacy';
+import { RdpOdometer, roundEpsilonUp, roundEvent } from '@chorale/privacy';
 import { canonicalJson } from '@chorale/protocol';
+import type { PricedEpsilon } from './accounting.ts';
 import { composition } from './accounting.ts';
 import type { Ledger, LedgerEntry } from './ledger.ts';
+import { chargedAlready } from './ledger.ts';
 import type { Limits, ReadingReason } from './state.ts';
 
 /** Which releases: those of the ledger up to a round, and so many rounds more under the plan. */
 export type Releases = { upToRound?: number; moreRounds?: number };
 
 /** Asks the accountant; the answer takes tens of milliseconds. */
-export type AskEpsilon = (event: DpEvent, delta: number) => Promise<number>;
+export type AskEpsilon = (event: DpEvent, delta: number) => Promise<PricedEpsilon>;
 
 /**
  * What a contributor has released in one run, as her ledger holds it, and what it comes to. Each release counts with
@@ -20,7 +22,10 @@ export class Spending {
   readonly #plan: PrivacyPlan;
   readonly #askEpsilon: AskEpsilon;
   readonly #entries = new Map<number, LedgerEntry>();
-  readonly #known = new Map<string, number>();
+  readonly #known = new Map<string, PricedEpsilon>();
+  readonly #odometer = new RdpOdometer();
+  /** One after the other: two that charge the same round must not both find it free. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor({ ledger, plan, askEpsilon }: { ledger: Ledger; plan: PrivacyPlan; askEpsilon: AskEpsilon }) {
     this.#ledger = ledger;
@@ -30,7 +35,7 @@ export class Spending {
 
   /** @throws {ChoraleError} LEDGER_UNAVAILABLE */
   async load(): Promise<void> {
-    for (const entry of await this.#ledger.entries()) this.#entries.set(entry.round, entry);
+    for (const entry of await this.#ledger.entries()) this.#count(entry);
   }
 
   /** In order of rounds. */
@@ -53,40 +58,56 @@ export class Spending {
 
   /**
    * Writes a release down, before it leaves.
-   * @throws {ChoraleError} LEDGER_UNAVAILABLE; nothing may be sent then
+   * @throws {ChoraleError} LEDGER_UNAVAILABLE, also when the round has an entry; nothing may be sent then
    */
-  async charge(entry: LedgerEntry): Promise<void> {
-    await this.#ledger.write(entry);
-    this.#entries.set(entry.round, entry);
+  charge(entry: LedgerEntry): Promise<void> {
+    return this.#inTurn(() => this.#charge(entry));
   }
 
   /** Writes down what became of a release. It counts at once: the server's word is not undone by a disk that is full. */
   async settle(entry: LedgerEntry): Promise<void> {
     this.#entries.set(entry.round, entry);
-    await this.#ledger.write(entry);
+    await this.#ledger.settle(entry);
   }
 
   /**
    * Charges the rounds of the server's copy that are missing here: their releases cannot be told from lost ones.
    * @returns those that were missing
    */
-  async restore(rounds: readonly number[]): Promise<number[]> {
-    const missing = rounds.filter((round) => !this.#entries.has(round));
-    const event = roundEvent(this.#plan);
-    for (const round of missing) {
-      await this.charge({ round, event, payload: null, outcome: 'restored' });
-    }
-    return missing;
+  restore(rounds: readonly number[]): Promise<number[]> {
+    return this.#inTurn(async () => {
+      const missing = rounds.filter((round) => !this.#entries.has(round));
+      const event = roundEvent(this.#plan);
+      for (const round of missing) {
+        await this.#charge({ round, event, payload: null, outcome: 'restored' });
+      }
+      return missing;
+    });
   }
 
   /** Epsilon at the plan's targetDelta, not rounded; 0 for nothing, Infinity where anything had no protection. */
   async epsilon(releases: Releases = {}): Promise<number> {
-    const known = this.#knownEpsilon(releases);
+    return (await this.price(releases)).epsilon;
+  }
+
+  /** The same, with the reason why it is not the tight one. */
+  async price(releases: Releases = {}): Promise<PricedEpsilon> {
+    const known = this.#knownPrice(releases);
     if (known !== undefined) return known;
     const event = this.#eventOf(releases)!;
-    const epsilon = await this.#askEpsilon(event, this.#plan.targetDelta);
-    this.#known.set(canonicalJson(event), epsilon);
-    return epsilon;
+    const price = await this.#askEpsilon(event, this.#plan.targetDelta);
+    this.#known.set(canonicalJson(event), price);
+    return price;
+  }
+
+  /**
+   * What is spent, at once and rounded up: a looser upper bound (Rényi accounting) until the accountant was asked; null
+   * when the run protects nobody.
+   */
+  liveShownEpsilon(): number | null {
+    const known = this.knownShownEpsilon();
+    if (known !== undefined) return known;
+    return roundEpsilonUp(this.#odometer.epsilon(this.#plan.targetDelta));
   }
 
   /** Rounded up, as people read it; null when the run protects nobody. */
@@ -97,8 +118,8 @@ export class Spending {
   /** The same at once; undefined when the accountant has yet to be asked. */
   knownShownEpsilon(releases: Releases = {}): number | null | undefined {
     if (this.#plan.unit === 'none') return null;
-    const known = this.#knownEpsilon(releases);
-    return known === undefined ? undefined : roundEpsilonUp(known);
+    const known = this.#knownPrice(releases);
+    return known === undefined ? undefined : roundEpsilonUp(known.epsilon);
   }
 
   /**
@@ -124,10 +145,28 @@ export class Spending {
     return { because: 'epsilon-limit', message };
   }
 
-  #knownEpsilon(releases: Releases): number | undefined {
+  async #charge(entry: LedgerEntry): Promise<void> {
+    if (this.#entries.has(entry.round)) throw chargedAlready(entry.round);
+    await this.#ledger.add(entry);
+    this.#count(entry);
+  }
+
+  #count(entry: LedgerEntry): void {
+    if (this.#entries.has(entry.round)) return;
+    this.#entries.set(entry.round, entry);
+    this.#odometer.charge(entry.event);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  #knownPrice(releases: Releases): PricedEpsilon | undefined {
     const event = this.#eventOf(releases);
-    if (event === null) return 0;
-    if (this.#plan.unit === 'none') return Infinity;
+    if (event === null) return { epsilon: 0, reason: null };
+    if (this.#plan.unit === 'none') return { epsilon: Infinity, reason: null };
     return this.#known.get(canonicalJson(event));
   }
 

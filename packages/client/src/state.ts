@@ -111,8 +111,11 @@ export type Participation =
 /** One round this tab computed an update for. */
 export type Contribution = {
   round: number;
-  /** `restored`: this browser had lost it; the server's copy of the ledger says that it was, or may have been, released. */
-  outcome: 'computing' | 'sending' | 'accepted' | 'late' | 'refused' | 'abandoned' | 'restored';
+  /**
+   * `restored`: this browser had lost it; the server's copy of the ledger says that it was, or may have been, released.
+   * `unsent`: taking part ended between its entry in the ledger and its sending; it counts, and nothing of it left.
+   */
+  outcome: 'computing' | 'sending' | 'accepted' | 'late' | 'refused' | 'abandoned' | 'restored' | 'unsent';
   /** Own epsilon after this round, rounded up; null when privacy.unit is none, and for a moment until it is computed. */
   spentEpsilon: number | null;
   payloadBytes: number;
@@ -128,10 +131,17 @@ export type ContributorState = {
   rows: RowsState;
   participation: Participation;
   contributions: Contribution[];
-  /** What this contributor has spent in this run, rounded up; null when privacy.unit is none. */
+  /**
+   * What this contributor has spent in this run, rounded up, just after a round by a looser bound until the tight one is
+   * computed; null when privacy.unit is none, and where it cannot be told: see ledgerProblem.
+   */
   spentEpsilon: number | null;
+  /** Why what was spent and which limits were set before cannot be read; null when they can. */
+  ledgerProblem: ClientError | null;
   /** Epsilon after all rounds of the plan, rounded up; null when privacy.unit is none. */
   plannedEpsilon: number | null;
+  /** Why an epsilon above is not the tight accountant's but a looser upper bound, for people; null when it is. */
+  accountingNote: string | null;
   /**
    * What this browser has spent in other runs, all together and at this run's targetDelta, rounded up; Infinity when some
    * of it had no protection or cannot be read; null when there are none, and for a moment until it is computed.

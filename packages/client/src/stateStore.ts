@@ -10,7 +10,9 @@ const INITIAL: ContributorState = {
   participation: { status: 'not-joined' },
   contributions: [],
   spentEpsilon: null,
+  ledgerProblem: null,
   plannedEpsilon: null,
+  accountingNote: null,
   otherRunsEpsilon: null,
   limits: null,
 };

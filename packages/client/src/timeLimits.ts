@@ -49,5 +49,5 @@ export async function answerInTime<T>(answer: Promise<T>, timeoutMs: number): Pr
 
 export function stuckMessage(timeoutMs: number): string {
   const minutes = Math.round(timeoutMs / 6_000) / 10;
-  return `This device made no step in ${minutes} minutes, so it was stopped. Nothing of what it worked on was sent. Reload the page, or take part with another device.`;
+  return `This device made no step in ${minutes} minutes, so it was stopped. Nothing more is sent. Reload the page, or take part with another device.`;
 }

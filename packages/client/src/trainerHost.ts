@@ -17,10 +17,14 @@ import {
   selectRows,
   suggestColumns,
 } from '@chorale/trainer';
+import type { PricedEpsilon } from './accounting.ts';
 import { accounting } from './accounting.ts';
 import { downloadModel } from './modelDownload.ts';
 import { abortError } from './workerLink.ts';
 import type { DeviceReport, RowsReport, TablePreview } from './state.ts';
+
+/** A round as it comes out of the worker: the encoded update, and what the mechanisms that made it say it releases. */
+export type TrainedRound = { payload: Uint8Array; event: DpEvent };
 
 export type Progress = (what: string, fraction: number | null) => void;
 
@@ -52,7 +56,7 @@ export class TrainerHost {
   }
 
   /** See `Accounting`; here because it is no work for the page's own thread. */
-  epsilonOf(event: DpEvent, delta: number): number {
+  epsilonOf(event: DpEvent, delta: number): PricedEpsilon {
     return accounting.epsilonOf(event, delta);
   }
 
@@ -123,14 +127,14 @@ export class TrainerHost {
   /**
    * Trains one round on the chosen rows.
    * @param adapter the encoded global adapter
-   * @returns the encoded update: noised, and the only thing that leaves
+   * @returns the encoded update: noised, and the only thing that leaves; with the event of what it holds
    * @throws {ChoraleError} UPDATE_… for an adapter of another run; {DeviceError} the device failed, nothing leaves;
    *   an AbortError after `cancelRound`
    */
   async trainRound(
     { adapter, round, planHash }: { adapter: Uint8Array; round: number; planHash: string },
     onStep: (step: number) => void,
-  ): Promise<Uint8Array> {
+  ): Promise<TrainedRound> {
     // Before anything is awaited: a `cancelRound` that comes meanwhile must stay
     this.#cancelled = false;
     const plan = this.#requirePlan();
@@ -161,7 +165,9 @@ export class TrainerHost {
       onStep,
     });
     await this.#abortIfCancelled();
-    return encodeUpdate(update, round, binding, localCounts);
+    const event: DpEvent =
+      localCounts === null ? update.event : { type: 'composed', events: [update.event, localCounts.event] };
+    return { payload: encodeUpdate(update, round, binding, localCounts), event };
   }
 
   /** Gives the round in work up after its present step; nothing of it leaves. */
@@ -198,7 +204,7 @@ export class TrainerHost {
     if (facts.basisHash !== plan.basisHash || facts.parameterCount !== plan.parameterCount) {
       throw new ChoraleError(
         'PLAN_CHANGED',
-        'This browser derives another adapter than the server names. Nothing was sent; tell the person who runs this.',
+        'This browser derives another adapter than the server names. Nothing more is sent; tell the person who runs this.',
       );
     }
     progress('Starting the device', null);

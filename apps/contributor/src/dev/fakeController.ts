@@ -35,7 +35,9 @@ export function createFakeController(wanted: string | null): ContributorControll
     participation: { status: 'not-joined' },
     contributions: [],
     spentEpsilon: null,
+    ledgerProblem: null,
     plannedEpsilon: null,
+    accountingNote: null,
     otherRunsEpsilon: null,
     limits: null,
   };

@@ -1,5 +1,11 @@
 import type { RunState } from '@chorale/protocol';
-import type { ContributorController, ContributorState, Participation, StopReason } from '@chorale/client';
+import type {
+  Contribution,
+  ContributorController,
+  ContributorState,
+  Participation,
+  StopReason,
+} from '@chorale/client';
 import {
   Button,
   ConfirmButton,
@@ -19,6 +25,8 @@ import { SharedModel } from './SharedModel.tsx';
 
 const text = messages.contribute;
 
+const NOT_SENT: Contribution['outcome'][] = ['computing', 'abandoned', 'unsent'];
+
 export type ContributeSectionProps = {
   state: ContributorState;
   runState: RunState | null;
@@ -33,7 +41,7 @@ export function ContributeSection({ state, runState, controller }: ContributeSec
   const isPrivate = state.run.status === 'ready' && state.run.value.run.plan.config.privacy.unit !== 'none';
   const accepted = contributions.filter((contribution) => contribution.outcome === 'accepted').length;
   const sentBytes = contributions
-    .filter((contribution) => contribution.outcome !== 'computing' && contribution.outcome !== 'abandoned')
+    .filter(({ outcome }) => !NOT_SENT.includes(outcome))
     .reduce((sum, contribution) => sum + contribution.payloadBytes, 0);
   return (
     <>

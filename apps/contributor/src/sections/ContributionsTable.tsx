@@ -61,4 +61,5 @@ const LOOKS: Record<Contribution['outcome'], { tone: Tone; shape: ShapeName }> =
   refused: { tone: 'bad', shape: 'cross' },
   abandoned: { tone: 'neutral', shape: 'dashed' },
   restored: { tone: 'neutral', shape: 'info' },
+  unsent: { tone: 'neutral', shape: 'dashed' },
 };

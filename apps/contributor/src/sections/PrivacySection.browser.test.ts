@@ -38,6 +38,8 @@ function show(variant: FakeVariant, change: Partial<PrivacySectionProps> = {}): 
       plannedEpsilon,
       spentEpsilon: plannedEpsilon === null ? null : 0,
       otherRunsEpsilon: null,
+      ledgerProblem: null,
+      accountingNote: null,
       joined: false,
       agreedAt: null,
       onLimits,
@@ -110,6 +112,24 @@ describe('her own limits', () => {
     await expect.element(page.getByText(/right at most 74 times in 100/)).toBeVisible();
     await expect.element(page.getByText('This is weak protection.')).not.toBeInTheDocument();
   });
+});
+
+test('the exact numbers say why epsilon is not the tight bound, when it is not', async () => {
+  show('private');
+  await page.getByText('The exact numbers').click();
+  await expect.element(page.getByText(/^From privacy loss distributions/)).toBeVisible();
+  show('private', { accountingNote: 'Rényi accounting, because of the test' });
+  await expect.element(page.getByText('Rényi accounting, because of the test')).toBeVisible();
+  await expect.element(page.getByText(/^From privacy loss distributions/)).not.toBeInTheDocument();
+});
+
+test('what was spent and cannot be read is told, until she has joined', async () => {
+  const ledgerProblem = { code: 'LEDGER_UNAVAILABLE', message: 'Held by another tab.' } as const;
+  show('private', { ledgerProblem, spentEpsilon: null });
+  await expect.element(page.getByText(/What you spent in this run before.* cannot be read/)).toBeVisible();
+  await expect.element(page.getByText('Held by another tab.')).toBeVisible();
+  show('private', { ledgerProblem, spentEpsilon: null, joined: true });
+  await expect.element(page.getByText('Held by another tab.')).not.toBeInTheDocument();
 });
 
 test('a run that protects nothing says so where a number would stand, and asks to agree to just that', async () => {

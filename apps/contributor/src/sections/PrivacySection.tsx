@@ -15,7 +15,7 @@ const text = messages.privacy;
 
 export type PrivacySectionProps = Pick<
   ContributorState,
-  'limits' | 'plannedEpsilon' | 'spentEpsilon' | 'otherRunsEpsilon'
+  'limits' | 'plannedEpsilon' | 'spentEpsilon' | 'otherRunsEpsilon' | 'ledgerProblem' | 'accountingNote'
 > & {
   run: PublicRun;
   backend: BackendName;
@@ -34,6 +34,8 @@ export function PrivacySection({
   plannedEpsilon,
   spentEpsilon,
   otherRunsEpsilon,
+  ledgerProblem,
+  accountingNote,
   joined,
   agreedAt,
   onLimits,
@@ -62,6 +64,11 @@ export function PrivacySection({
       )}
       <WhatLeaves plan={plan} backend={backend} />
       <Protection plan={plan} epsilon={epsilon} otherRunsEpsilon={otherRunsEpsilon} />
+      {ledgerProblem !== null && !joined && (
+        <Notice kind="error" title={text.ledgerProblem} announce>
+          <p>{ledgerProblem.message}</p>
+        </Notice>
+      )}
       {limits !== null && !joined && (
         <OwnLimits
           view={limits}
@@ -80,7 +87,12 @@ export function PrivacySection({
       <Notice kind="info" title={text.trustTitle}>
         <p>{text.trust}</p>
       </Notice>
-      <ExactNumbers plan={plan} epsilon={epsilon} limits={joined ? (limits?.limits ?? null) : null} />
+      <ExactNumbers
+        plan={plan}
+        epsilon={epsilon}
+        accountingNote={accountingNote}
+        limits={joined ? (limits?.limits ?? null) : null}
+      />
       <CopyField label={text.planHash} value={planHash} hint={text.planHashHint} texts={text.copy} />
       {!joined && (
         <Consent

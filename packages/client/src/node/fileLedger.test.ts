@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { DpEvent } from '@chorale/privacy';
 import type { LedgerEntry } from '../ledger.ts';
 import { defaultLedgerPath, holdRunInFile, openFileLedger } from './fileLedger.ts';
@@ -58,8 +58,8 @@ test('everything is there for the next process, bytes and all', async () => {
   await first.saveIdentity(IDENTITY);
   await first.saveLimits({ ...LIMITS, mostRounds: 1 });
   await first.saveLimits(LIMITS);
-  for (const round of [10, 2, 100_000, 1]) await first.write(entryOf(round));
-  await first.write(entryOf(2, { payload: null, outcome: 'accepted' }));
+  for (const round of [10, 2, 100_000, 1]) await first.add(entryOf(round));
+  await first.settle(entryOf(2, { payload: null, outcome: 'accepted' }));
 
   const second = openFileLedger(path, 'run-1');
   expect(await second.identity()).toEqual(IDENTITY);
@@ -76,7 +76,7 @@ test('a write that returned survives a process that is killed', async () => {
   const program = `
     const { openFileLedger } = await import(${JSON.stringify(new URL('./fileLedger.ts', import.meta.url).href)});
     const ledger = openFileLedger(${JSON.stringify(path)}, 'run-1');
-    await ledger.write(${JSON.stringify({ ...entryOf(1), payload: null })});
+    await ledger.add(${JSON.stringify({ ...entryOf(1), payload: null })});
     process.kill(process.pid, 'SIGKILL');
   `;
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'inherit' });
@@ -85,10 +85,29 @@ test('a write that returned survives a process that is killed', async () => {
   expect(await openFileLedger(path, 'run-1').entries()).toEqual([entryOf(1, { payload: null })]);
 }, 20_000);
 
+test('a write that returned survives a power cut: the journal that could undo it is gone for good by then', () => {
+  const run = vi.spyOn(DatabaseSync.prototype, 'exec');
+  openFileLedger(path, 'run-1');
+  const database = run.mock.contexts[0] as DatabaseSync;
+  run.mockRestore();
+  expect(database.prepare('PRAGMA journal_mode').get()).toEqual({ journal_mode: 'delete' });
+  expect(database.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: 3 }); // EXTRA
+});
+
+test('a second release of a round is refused, and the first one stays', async () => {
+  const ledger = openFileLedger(path, 'run-1');
+  await ledger.add(entryOf(1));
+  await expect(ledger.add(entryOf(1, { payload: Uint8Array.of(9) }))).rejects.toMatchObject({
+    ...refused,
+    message: expect.stringMatching(/no entry of round 1/) as string,
+  });
+  expect(await openFileLedger(path, 'run-1').entries()).toEqual([entryOf(1)]);
+});
+
 test('runs share a file and do not mix; each sees what the others released', async () => {
   const [one, other] = [openFileLedger(path, 'run-1'), openFileLedger(path, 'run-1-b')];
-  await one.write(entryOf(1));
-  await other.write(entryOf(2, { event: { type: 'non-private' } }));
+  await one.add(entryOf(1));
+  await other.add(entryOf(2, { event: { type: 'non-private' } }));
   await one.saveIdentity(IDENTITY);
   expect((await one.entries()).map(({ round }) => round)).toEqual([1]);
   expect((await other.entries()).map(({ round }) => round)).toEqual([2]);
@@ -99,7 +118,7 @@ test('runs share a file and do not mix; each sees what the others released', asy
 
 describe('LEDGER_UNAVAILABLE when', () => {
   test('an entry was changed to what cannot be read; in another run it counts as unprotected', async () => {
-    await openFileLedger(path, 'run-1').write(entryOf(1));
+    await openFileLedger(path, 'run-1').add(entryOf(1));
     for (const sql of [
       `UPDATE entries SET event = '{"type":"none"}'`,
       `UPDATE entries SET event = 'no json'`,
@@ -136,7 +155,7 @@ describe('LEDGER_UNAVAILABLE when', () => {
   test('a write is refused', async () => {
     const ledger = openFileLedger(path, 'run-1');
     edit('DROP TABLE entries');
-    await expect(ledger.write(entryOf(1))).rejects.toMatchObject(refused);
+    await expect(ledger.add(entryOf(1))).rejects.toMatchObject(refused);
   });
 });
 
@@ -149,6 +168,22 @@ describe('holding a run', () => {
     const again = holdRunInFile(path, 'run-1');
     expect(again).not.toBeNull();
     again!();
+  });
+
+  test('keeps out who names the same file by a link, also before the file is there', () => {
+    const link = join(directory, 'link.sqlite');
+    symlinkSync(path, link);
+    mkdirSync(join(directory, 'a/folder'), { recursive: true });
+    const folder = join(directory, 'another');
+    symlinkSync(join(directory, 'a'), folder);
+    const release = holdRunInFile(link, 'run-1')!;
+    expect(holdRunInFile(path, 'run-1')).toBeNull();
+    expect(holdRunInFile(join(folder, 'folder/ledger.sqlite'), 'run-1')).toBeNull();
+    openFileLedger(path, 'run-1');
+    expect(holdRunInFile(link, 'run-1')).toBeNull();
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    release();
+    holdRunInFile(path, 'run-1')!();
   });
 
   test('keeps another process out, and ends with a process that is killed', async () => {

@@ -1,9 +1,10 @@
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, openSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { ChoraleError } from '@chorale/protocol';
-import type { Ledger } from '../ledger.ts';
+import type { Ledger, LedgerEntry } from '../ledger.ts';
+import { chargedAlready } from '../ledger.ts';
 import { eventOfOther, parseEntry, parseIdentity, parseLimits } from '../ledgerSchema.ts';
 
 /** Where a person's Node processes keep their ledger unless told otherwise. */
@@ -50,15 +51,15 @@ export function openFileLedger(path: string, runId: string): Ledger {
       attempt(path, () =>
         database.prepare('SELECT * FROM entries WHERE run_id = ? ORDER BY round').all(runId),
       ).map((row) => parseEntry(entryOf(row))),
-    write: async ({ round, event, payload, outcome }) =>
-      write(
-        'INSERT OR REPLACE INTO entries (run_id, round, event, payload, outcome) VALUES (?, ?, ?, ?, ?)',
-        runId,
-        round,
-        JSON.stringify(event),
-        payload,
-        outcome,
-      ),
+    add: async (entry) => {
+      try {
+        write(`INSERT ${ENTRY_VALUES}`, ...entryValues(runId, entry));
+      } catch (error) {
+        const { cause } = error as Error;
+        throw errcodeOf(cause) === SQLITE_CONSTRAINT_PRIMARYKEY ? chargedAlready(entry.round, cause) : error;
+      }
+    },
+    settle: async (entry) => write(`INSERT OR REPLACE ${ENTRY_VALUES}`, ...entryValues(runId, entry)),
     otherRuns: async () =>
       attempt(path, () => database.prepare('SELECT * FROM entries WHERE run_id <> ?').all(runId)).map((row) =>
         eventOfOther(entryOf(row)),
@@ -73,30 +74,46 @@ export function openFileLedger(path: string, runId: string): Ledger {
  * @throws {ChoraleError} LEDGER_UNAVAILABLE
  */
 export function holdRunInFile(path: string, runId: string): (() => void) | null {
-  const lock = attempt(path, () => {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    return new DatabaseSync(`${path}.${runId}.lock`);
-  });
+  const lock = attempt(path, () => new DatabaseSync(`${realPathOf(path)}.${runId}.lock`));
   try {
     lock.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     lock.close();
-    if (error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY) return null;
+    if (errcodeOf(error) === SQLITE_BUSY) return null;
     throw unavailable(path, error);
   }
   return () => lock.close();
 }
 
 const SQLITE_BUSY = 5;
+const SQLITE_CONSTRAINT_PRIMARYKEY = 1555;
+
+function errcodeOf(error: unknown): unknown {
+  return error instanceof Error && 'errcode' in error ? error.errcode : null;
+}
+
+/** One name for one file, by whatever links it was named; the file is there afterwards. */
+function realPathOf(path: string): string {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  closeSync(openSync(path, 'a', 0o600));
+  return realpathSync(path);
+}
 
 function openDatabase(path: string): DatabaseSync {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const database = new DatabaseSync(path, { timeout: 5_000 });
   // It holds the secret by which a server knows this contributor
   chmodSync(path, 0o600);
-  database.exec('PRAGMA synchronous = FULL;');
+  // FULL is not enough without a write-ahead log: a journal that comes back after a power cut undoes the last write
+  database.exec('PRAGMA synchronous = EXTRA;');
   database.exec(SCHEMA);
   return database;
+}
+
+const ENTRY_VALUES = 'INTO entries (run_id, round, event, payload, outcome) VALUES (?, ?, ?, ?, ?)';
+
+function entryValues(runId: string, { round, event, payload, outcome }: LedgerEntry) {
+  return [runId, round, JSON.stringify(event), payload, outcome] as const;
 }
 
 function entryOf(row: Record<string, unknown>): unknown {

@@ -1,10 +1,12 @@
 import { expose, wrap } from 'comlink';
-import type { Privatized } from '@chorale/privacy';
-import type { Binding } from '@chorale/protocol';
+import type { DpEvent, Privatized } from '@chorale/privacy';
+import { roundEvent } from '@chorale/privacy';
+import type { Binding, PublicRun } from '@chorale/protocol';
 import { encodeUpdate } from '@chorale/protocol';
+import { privacyPlanOf } from '@chorale/trainer/privacyPlan';
 import { accounting } from '../accounting.ts';
 import type { DeviceReport, RowsReport, TablePreview } from '../state.ts';
-import type { TrainerHost } from '../trainerHost.ts';
+import type { TrainedRound, TrainerHost } from '../trainerHost.ts';
 import type { TrainerRemote, TrainerWorker } from '../workerLink.ts';
 import { abortError, carryErrorCodes } from '../workerLink.ts';
 
@@ -41,18 +43,27 @@ export class ScriptedTrainer {
   /** The next call of these never answers, as with a worker that died. */
   readonly silent = new Set<'checkDevice' | 'openTable' | 'chooseColumns' | 'setRun' | 'roundsWithin'>();
   terminated = 0;
+  /** It prices a release when this has resolved. */
+  beforePrice: () => Promise<void> = () => Promise.resolve();
+  /** What it says that its updates release. */
+  event: DpEvent;
   readonly #binding: Binding;
   readonly #channel = new MessageChannel();
   readonly #remote: TrainerRemote;
   #onFailed: (error: Error) => void = () => undefined;
   #reject: ((error: Error) => void) | null = null;
 
-  constructor(binding: Binding) {
-    this.#binding = binding;
+  constructor({ plan, planHash }: PublicRun['run']) {
+    const { basisHash, parameterCount } = plan;
+    this.#binding = { planHash, basisHash, parameterCount };
+    this.event = roundEvent(privacyPlanOf(plan));
     const answer = async <T>(name: Parameters<typeof this.silent.has>[0], value: T): Promise<T> =>
       this.silent.has(name) ? await new Promise<T>(() => undefined) : value;
     const host = {
-      epsilonOf: accounting.epsilonOf,
+      epsilonOf: async (...question: Parameters<typeof accounting.epsilonOf>) => {
+        await this.beforePrice();
+        return accounting.epsilonOf(...question);
+      },
       roundsWithin: (...question: Parameters<typeof accounting.roundsWithin>) =>
         answer('roundsWithin', accounting.roundsWithin(...question)),
       trainRound: (task: RoundTask, onStep: (step: number) => void) => this.#trainRound(task, onStep),
@@ -96,16 +107,16 @@ export class ScriptedTrainer {
     this.#channel.port2.close();
   }
 
-  #trainRound(task: RoundTask, step: (step: number) => void): Promise<Uint8Array> {
+  #trainRound(task: RoundTask, step: (step: number) => void): Promise<TrainedRound> {
     return new Promise((resolve, reject) => {
       this.#reject = reject;
       const finish = () => {
         const values = crypto.getRandomValues(new Int16Array(this.#binding.parameterCount));
         // The one place where a test says of numbers that they are privatized
         const update = { values: Float32Array.from(values) } as unknown as Privatized<Float32Array>;
-        const bytes = encodeUpdate(update, task.round, this.#binding);
-        resolve(bytes);
-        return Uint8Array.from(bytes);
+        const payload = encodeUpdate(update, task.round, this.#binding);
+        resolve({ payload, event: this.event });
+        return Uint8Array.from(payload);
       };
       // A remote function that a failing assertion prints would be called over the channel
       this.calls.push({ ...task, step: (done) => step(done), finish, fail: reject });

@@ -1,7 +1,7 @@
 import { privacyPlanOf } from '@chorale/trainer/privacyPlan';
 import type { DpEvent } from '@chorale/privacy';
 import type { RunConfigInput } from '@chorale/protocol';
-import type { IdentityBackup, KeptIdentity } from '../identityBackup.ts';
+import type { IdentityBackup } from '../identityBackup.ts';
 import type { Identity, Ledger, LedgerEntry } from '../ledger.ts';
 import { openMemoryLedger } from '../ledger.ts';
 import { RoundLoop } from '../roundLoop.ts';
@@ -32,23 +32,34 @@ export class ProbedLedger implements Ledger {
 
   otherRuns = (): Promise<DpEvent[]> => this.#inner.otherRuns();
 
-  async write(entry: LedgerEntry): Promise<void> {
+  async add(entry: LedgerEntry): Promise<void> {
     await this.beforeWrite(entry);
-    await this.#inner.write(entry);
+    await this.#inner.add(entry);
+  }
+
+  async settle(entry: LedgerEntry): Promise<void> {
+    await this.beforeWrite(entry);
+    await this.#inner.settle(entry);
   }
 }
 
 /** A backup that lasts as long as the test. */
 export class ProbedBackup implements IdentityBackup {
-  kept: KeptIdentity | null = null;
+  kept: Identity | null = null;
   reads = 0;
+  saves = 0;
+  /** Called before it answers; what it throws, the question throws. */
+  beforeAnswer: () => void = () => undefined;
 
-  async read(): Promise<KeptIdentity | null> {
+  async read(): Promise<Identity | null> {
     this.reads += 1;
+    this.beforeAnswer();
     return this.kept;
   }
 
-  async save(_runId: string, identity: KeptIdentity): Promise<void> {
+  async save(_runId: string, identity: Identity): Promise<void> {
+    this.saves += 1;
+    this.beforeAnswer();
     this.kept = identity;
   }
 }
@@ -84,7 +95,7 @@ export class Taker {
   ) {
     this.ledger = ledger;
     const plan = privacyPlanOf(server.run.run.plan);
-    this.trainer = new ScriptedTrainer(server.binding);
+    this.trainer = new ScriptedTrainer(server.run.run);
     this.store.subscribe(() => {
       if (this.shown.at(-1) !== this.participation) this.shown.push(this.participation);
     });

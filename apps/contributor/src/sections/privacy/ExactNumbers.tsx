@@ -1,6 +1,6 @@
 import type { RunPlan } from '@chorale/protocol';
 import type { Limits } from '@chorale/client';
-import { formatCount, formatEpsilon, formatNumber, formatPercent } from '@chorale/ui';
+import { formatCount, formatEpsilon, formatNumber, formatPercent, formatSentence } from '@chorale/ui';
 import { messages } from '../../messages.ts';
 
 const text = messages.privacy;
@@ -8,19 +8,21 @@ const text = messages.privacy;
 export type ExactNumbersProps = {
   plan: RunPlan;
   epsilon: number | null;
+  /** Why an epsilon on this page is not the tight accountant's; null when it is. */
+  accountingNote: string | null;
   /** Hers, shown here once they are fixed; null before. */
   limits: Limits | null;
 };
 
 /** All the constants of the mechanism, for who wants to check them. Nothing for a run that has none. */
-export function ExactNumbers({ plan, epsilon, limits }: ExactNumbersProps) {
+export function ExactNumbers({ plan, epsilon, accountingNote, limits }: ExactNumbersProps) {
   const { training, privacy, localMetrics } = plan.config;
   if (privacy.unit === 'none') return null;
   const names = text.facts;
   const facts: [string, string | null][] = [
     [names.epsilon, epsilon === null ? null : formatEpsilon(epsilon)],
     [names.delta, formatNumber(privacy.targetDelta)],
-    [names.accountant, names.accountantText],
+    [names.accountant, accountingNote === null ? names.accountantText : formatSentence(accountingNote)],
     [names.relation, names.relationText[privacy.unit]],
     [names.noise, formatNumber(plan.noiseMultiplier)],
     [names.noiseKind, names.noiseKinds[privacy.noise]],

@@ -1,0 +1,104 @@
+import type { JoinMessage, JoinedMessage, PublicRun } from '@chorale/protocol';
+import { ChoraleError, PROTOCOL_VERSION } from '@chorale/protocol';
+import type { IdentityBackup } from './identityBackup.ts';
+import type { Identity, Ledger } from './ledger.ts';
+import type { RunConnection } from './runConnection.ts';
+import type { Spending } from './spending.ts';
+
+export type AdmissionOptions = {
+  run: PublicRun['run'];
+  ledger: Ledger;
+  /** null where there is none. */
+  identityBackup: IdentityBackup | null;
+  connection: RunConnection;
+  spending: Spending;
+};
+
+/** Who a contributor is to the server of a run, on each connection anew, and what its copy of her ledger brings back. */
+export class Admission {
+  readonly #options: AdmissionOptions;
+  /** Her name is in the backup; once a page is enough. */
+  #backedUp = false;
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Who she was before: from the ledger; when its storage was lost, from the backup, and the server's copy brings the
+   * rest back.
+   * @returns null only when neither knows her
+   * @throws {ChoraleError} PLAN_CHANGED: she agreed to another plan; LEDGER_UNAVAILABLE; DISCONNECTED: whether she was
+   *   here before cannot be told now, and as somebody new she would start from zero
+   */
+  async identity(): Promise<Identity | null> {
+    const { run, ledger, identityBackup } = this.#options;
+    const identity = (await ledger.identity()) ?? (await identityBackup?.read(run.runId)) ?? null;
+    if (identity && identity.planHash !== run.planHash) throw otherRun('its plan has changed');
+    return identity;
+  }
+
+  /**
+   * Joins, and keeps the name that the server gave.
+   * @throws {ChoraleError} what the server answered; TIMEOUT; LEDGER_UNAVAILABLE
+   */
+  async join(
+    identity: Identity | null,
+    { backend, availability }: Pick<JoinMessage, 'backend' | 'availability'>,
+  ): Promise<JoinedMessage> {
+    const { run, ledger, connection, spending } = this.#options;
+    const { runId, planHash, plan } = run;
+    const joined = await connection.join({
+      protocolVersion: PROTOCOL_VERSION,
+      runId,
+      planHash,
+      basisHash: plan.basisHash,
+      backend,
+      availability,
+      chargedRounds: spending.chargedRounds,
+      ...(identity ? { identity: { contributorId: identity.contributorId, token: identity.token } } : {}),
+    });
+    const { contributorId, token } = joined;
+    await ledger.saveIdentity({ contributorId, token, planHash });
+    void this.#backUp({ contributorId, token, planHash });
+    return joined;
+  }
+
+  /**
+   * Counts what the server's copy of the ledger charges and this one does not; the larger of both holds.
+   * @param busyRound what is being computed now is charged when it is released; null for none
+   * @returns the rounds that were missing here
+   * @throws {ChoraleError} MESSAGE_INVALID: it charges a round that the plan does not have; LEDGER_UNAVAILABLE
+   */
+  async restore(chargedRounds: readonly number[], busyRound: number | null): Promise<number[]> {
+    const roundCount = this.#options.run.plan.config.rounds.count;
+    const beyond = chargedRounds.find((round) => round > roundCount);
+    if (beyond !== undefined) {
+      throw new ChoraleError(
+        'MESSAGE_INVALID',
+        `The server charges round ${beyond} of a run of ${roundCount} rounds. Nothing more is sent.`,
+      );
+    }
+    return await this.#options.spending.restore(chargedRounds.filter((round) => round !== busyRound));
+  }
+
+  /** When it fails, the next connection tries again; taking part does not wait for it. */
+  async #backUp(identity: Identity): Promise<void> {
+    const { run, identityBackup } = this.#options;
+    if (this.#backedUp || !identityBackup) return;
+    try {
+      await identityBackup.save(run.runId, identity);
+      this.#backedUp = true;
+    } catch (error) {
+      console.error('The contributor number could not be kept in a second place.', error);
+    }
+  }
+}
+
+/** @param because what about the run is not as it was */
+export function otherRun(because: string): ChoraleError {
+  return new ChoraleError(
+    'PLAN_CHANGED',
+    `This run is not the one you agreed to: ${because}. Nothing more is sent. Tell the person who runs it.`,
+  );
+}
