@@ -26,7 +26,11 @@ async function expectCompleted(result: CliResult): Promise<void> {
   expect(result.stdout).toContain('The adapter lies in ');
   expect(result.stdout).toContain('Next: ');
   const summary = lastLineOf(result) as { status: string; rounds: unknown[]; adapter: string };
-  expect(summary).toMatchObject({ status: 'completed', rounds: [{ round: 0 }, { round: 1, received: 2 }] });
+  expect(summary).toMatchObject({
+    status: 'completed',
+    privacyUnit: 'example',
+    rounds: [{ round: 0 }, { round: 1, received: 2 }],
+  });
   expect(existsSync(join(summary.adapter, 'adapter_config.json'))).toBe(true);
   const tensors = readSafetensors(await readFile(join(summary.adapter, 'adapter_model.safetensors')));
   expect(tensors.size).toBeGreaterThan(0);

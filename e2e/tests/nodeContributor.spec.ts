@@ -35,6 +35,7 @@ test('two processes complete a run of two rounds', async ({ serve }) => {
     expect(lastLineOf(result)).toMatchObject({
       ended: { status: 'stopped', because: 'run-completed' },
       acceptedRounds: 2,
+      privacyUnit: 'example',
       spentEpsilon: rounds[2]!.spentEpsilon,
     });
   }

@@ -52,10 +52,11 @@ export async function contribute(args: string[]): Promise<number> {
     onChange: values.json ? () => undefined : printChange(),
   });
   const { participation, contributions, spentEpsilon, accountingNote } = state;
+  const privacyUnit = ready(state.run).run.plan.config.privacy.unit;
   if (values.json) {
     const accepted = contributions.filter(({ outcome }) => outcome === 'accepted').length;
     process.stdout.write(
-      `${JSON.stringify({ ended: participation, acceptedRounds: accepted, spentEpsilon, accountingNote })}\n`,
+      `${JSON.stringify({ ended: participation, acceptedRounds: accepted, privacyUnit, spentEpsilon, accountingNote })}\n`,
     );
   }
   if (participation.status === 'reading') return 0;

@@ -109,7 +109,8 @@ export async function demo(args: string[]): Promise<number> {
       );
     }
     if (values.json) {
-      const summary = { status: detail.state.status, rounds: records, adapter: folder };
+      const { unit: privacyUnit } = detail.run.plan.config.privacy;
+      const summary = { status: detail.state.status, privacyUnit, rounds: records, adapter: folder };
       process.stdout.write(`${JSON.stringify(summary)}\n`);
     }
     return detail.state.status === 'completed' ? 0 : 1;
