@@ -172,7 +172,8 @@ test('a server that loses an update before its answer arrived gets the same byte
   serve,
   newTab,
 }) => {
-  const serving = await serve({ ...SMALL_RUN, rounds: alone(1, 60) });
+  // Two rounds: with one the run could be over, and the tab with it, before the server is killed
+  const serving = await serve({ ...SMALL_RUN, rounds: alone(2, 60) });
   const { server, runId } = serving;
   const tab = await newTab();
   const held = await HeldUpdates.on(tab.page);
