@@ -3,6 +3,9 @@ export type { ErrorCode, WireError } from './errors.ts';
 export { TARGET_MODULES, runConfigSchema, parseRunConfig } from './runConfig.ts';
 export type { RunConfig, RunConfigInput } from './runConfig.ts';
 export {
+  MAX_PIECE_BYTES,
+  modelPiecePath,
+  trainedRangeOf,
   resolvedRunSchema,
   runPlanSchema,
   sha256Schema,
@@ -12,7 +15,7 @@ export {
   bytesToHex,
   hexToBytes,
 } from './resolvedRun.ts';
-export type { ModelFile, RunPlan, ResolvedRun } from './resolvedRun.ts';
+export type { ModelFile, ModelPiece, TrainedRange, RunPlan, ResolvedRun } from './resolvedRun.ts';
 export {
   PROTOCOL_VERSION,
   CONTRIBUTE_NAMESPACE,
@@ -63,8 +66,10 @@ export type {
   AdminAction,
 } from './messages.ts';
 export {
+  bindingOf,
   encodedBytes,
   updateBytes,
+  largestUpdateBytes,
   encodeUpdate,
   decodeUpdate,
   boundRound,

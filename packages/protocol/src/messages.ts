@@ -5,7 +5,7 @@ import { describeIssues } from './runConfig.ts';
 import { resolvedRunSchema, sha256Schema } from './resolvedRun.ts';
 
 /** Raised by one whenever a message or the update layout changes meaning. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** socket.io namespaces. */
 export const CONTRIBUTE_NAMESPACE = '/contribute';

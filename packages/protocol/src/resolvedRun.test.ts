@@ -1,11 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import {
+  MAX_PIECE_BYTES,
   bytesToHex,
   canonicalJson,
   hashPlan,
   hexToBytes,
+  modelPiecePath,
   resolvedRunSchema,
+  runPlanSchema,
   sha256Hex,
+  trainedRangeOf,
 } from './resolvedRun.ts';
 import type { RunPlan } from './resolvedRun.ts';
 import { parseRunConfig } from './runConfig.ts';
@@ -22,10 +26,19 @@ function plan(): RunPlan {
     noiseMultiplier: 1.0755,
     model: {
       name: 'tiny-encoder',
-      files: [{ name: 'config.json', path: '/models/config.json', sizeBytes: 10, sha256: 'ab'.repeat(32) }],
+      source: null,
+      files: [
+        {
+          name: 'config.json',
+          sizeBytes: 10,
+          sha256: 'ab'.repeat(32),
+          pieces: [{ sizeBytes: 10, sha256: 'ab'.repeat(32) }],
+        },
+      ],
     },
     basisHash: 'cd'.repeat(32),
     parameterCount: 36_864,
+    trainedRanges: [{ start: 0, end: 36_864 }],
   };
 }
 
@@ -72,7 +85,7 @@ describe('hashPlan', () => {
 
   test('is the same on every machine: contributors agreed to it, ledgers hold it', async () => {
     // computed with Python's json and hashlib
-    expect(await hashPlan(plan())).toBe('3b729cbb8098cfb5da66a3e2488b82b697b09534a65df389513c819ba33612be');
+    expect(await hashPlan(plan())).toBe('9620bf067ebfd6f419d967ab8c381539b70487d655e62049e772f73227f535aa');
   });
 
   test('changes with every public fact', async () => {
@@ -80,6 +93,8 @@ describe('hashPlan', () => {
     const changed: RunPlan[] = [
       { ...base, noiseMultiplier: 1.0756 },
       { ...base, parameterCount: 36_865 },
+      { ...base, trainedRanges: [{ start: 0, end: 36_000 }] },
+      { ...base, model: { ...base.model, source: { repository: 'a/b', revision: 'c' } } },
       { ...base, basisHash: 'ce'.repeat(32) },
       { ...base, model: { ...base.model, name: 'other' } },
       { ...base, model: { ...base.model, files: [{ ...base.model.files[0]!, sha256: 'ac'.repeat(32) }] } },
@@ -94,6 +109,54 @@ describe('hashPlan', () => {
     const hashes = await Promise.all([base, ...changed].map(hashPlan));
     expect(new Set(hashes).size).toBe(hashes.length);
   });
+});
+
+describe('what is no plan', () => {
+  const accepted = (change: (plan: RunPlan) => unknown) => {
+    const changed = plan();
+    change(changed);
+    return runPlanSchema.safeParse(changed).success;
+  };
+
+  test('pieces that are not the file', () => {
+    expect(accepted(() => undefined)).toBe(true);
+    expect(accepted(({ model }) => (model.files[0]!.sizeBytes = 11))).toBe(false);
+    expect(accepted(({ model }) => (model.files[0]!.pieces = []))).toBe(false);
+    expect(
+      accepted(({ model }) => {
+        model.files[0]!.sizeBytes = MAX_PIECE_BYTES + 1;
+        model.files[0]!.pieces[0]!.sizeBytes = MAX_PIECE_BYTES + 1;
+      }),
+    ).toBe(false);
+  });
+
+  test.each([
+    ['empty', { start: 5, end: 5 }],
+    ['over the end', { start: 0, end: 36_865 }],
+    ['negative', { start: -1, end: 5 }],
+  ])('a trained range that is %s', (_, range) => {
+    expect(accepted((changed) => (changed.trainedRanges = [range]))).toBe(false);
+  });
+});
+
+test('rounds take turns over the trained ranges, from the first', () => {
+  const [first, second] = [
+    { start: 0, end: 4 },
+    { start: 2, end: 7 },
+  ];
+  const both = { trainedRanges: [first, second] };
+  expect([1, 2, 3, 4, 101].map((round) => trainedRangeOf(both, round))).toEqual([
+    first,
+    second,
+    first,
+    second,
+    first,
+  ]);
+  expect([1, 2].map((round) => trainedRangeOf({ trainedRanges: [first] }, round))).toEqual([first, first]);
+});
+
+test('the address of a piece is its hash', () => {
+  expect(modelPiecePath({ sha256: 'ab'.repeat(32) })).toBe(`/models/${'ab'.repeat(32)}`);
 });
 
 test('sha256Hex is SHA-256 (FIPS 180-2, appendix B.1)', async () => {

@@ -4,31 +4,82 @@ import { runConfigSchema } from './runConfig.ts';
 /** A lower-case SHA-256 in hexadecimal. */
 export const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, 'expected 64 hexadecimal digits');
 
-/** One file of the frozen model, as the server offers it. */
-export const modelFileSchema = z.strictObject({
-  name: z.string().min(1).max(200),
-  /** Path on the server the run came from, starting with a slash. */
-  path: z.string().startsWith('/').max(400),
-  sizeBytes: z.int().min(0),
+/** Largest piece a model file is delivered in, in bytes. */
+export const MAX_PIECE_BYTES = 16 * 1024 * 1024;
+
+/** One stretch of a model file, as the server offers it at `modelPiecePath`. */
+export const modelPieceSchema = z.strictObject({
+  sizeBytes: z.int().min(1).max(MAX_PIECE_BYTES),
   sha256: sha256Schema,
 });
+export type ModelPiece = z.infer<typeof modelPieceSchema>;
+
+/** One file of the frozen model, cut into pieces that a tab keeps and checks one by one. */
+export const modelFileSchema = z
+  .strictObject({
+    name: z.string().min(1).max(200),
+    sizeBytes: z.int().min(1),
+    sha256: sha256Schema,
+    /** In order; together they are the file. */
+    pieces: z.array(modelPieceSchema).min(1).max(10_000),
+  })
+  .refine((file) => file.pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0) === file.sizeBytes, {
+    error: 'the pieces together must be as large as the file',
+    path: ['pieces'],
+  });
 export type ModelFile = z.infer<typeof modelFileSchema>;
+
+/** Where the server of a run offers a piece: by its hash, so that runs, files and revisions share what is the same. */
+export function modelPiecePath({ sha256 }: Pick<ModelPiece, 'sha256'>): string {
+  return `/models/${sha256}`;
+}
+
+/** A stretch of the flat vector of parameters: elements start … end - 1. */
+export const trainedRangeSchema = z
+  .strictObject({ start: z.int().min(0), end: z.int().min(1) })
+  .refine(({ start, end }) => start < end, { error: 'start must be under end' });
+export type TrainedRange = z.infer<typeof trainedRangeSchema>;
+
+/**
+ * What a round trains, noises and sends: the strategies take turns over `trainedRanges`, round by round.
+ * @param round from 1
+ */
+export function trainedRangeOf(
+  { trainedRanges }: { trainedRanges: readonly TrainedRange[] },
+  round: number,
+): TrainedRange {
+  // An unsigned 32-bit round of a hostile header may be 0
+  return trainedRanges[Math.max(0, round - 1) % trainedRanges.length]!;
+}
 
 /**
  * The public facts of a run that a contributor agrees to. `planHash` covers all of them but itself and the run id;
  * it is shown on the page, sent at join and bound into every update.
  */
-export const runPlanSchema = z.strictObject({
-  config: runConfigSchema,
-  /** Noise standard deviation over clippingNorm; 0 only when `config.privacy.unit` is `none`. */
-  noiseMultiplier: z.number().min(0),
-  /** The frozen model's files. */
-  model: z.strictObject({ name: z.string().min(1), files: z.array(modelFileSchema).min(1).max(200) }),
-  /** SHA-256 over the derived A matrices; A itself is never sent. */
-  basisHash: sha256Schema,
-  /** Number of trained parameters: all B matrices, then the head weight when it is trained. */
-  parameterCount: z.int().min(1),
-});
+export const runPlanSchema = z
+  .strictObject({
+    config: runConfigSchema,
+    /** Noise standard deviation over clippingNorm; 0 only when `config.privacy.unit` is `none`. */
+    noiseMultiplier: z.number().min(0),
+    /** The frozen model's files, as tabs load them; `source` says where on a model hub they come from. */
+    model: z.strictObject({
+      name: z.string().min(1),
+      source: z
+        .strictObject({ repository: z.string().min(1).max(200), revision: z.string().min(1).max(200) })
+        .nullable(),
+      files: z.array(modelFileSchema).min(1).max(200),
+    }),
+    /** SHA-256 over the A matrices as they are before the first round. */
+    basisHash: sha256Schema,
+    /** Size of the global adapter: all B matrices, the head when it is trained, all A when the strategy trains them. */
+    parameterCount: z.int().min(1),
+    /** What the first, second, … round trains of it; after the last one from the first again. */
+    trainedRanges: z.array(trainedRangeSchema).min(1).max(2),
+  })
+  .refine(({ parameterCount, trainedRanges }) => trainedRanges.every(({ end }) => end <= parameterCount), {
+    error: 'must lie within parameterCount',
+    path: ['trainedRanges'],
+  });
 export type RunPlan = z.infer<typeof runPlanSchema>;
 
 export const resolvedRunSchema = z.strictObject({

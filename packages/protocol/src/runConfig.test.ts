@@ -65,6 +65,7 @@ test('the example of the design is a config, and nothing in it is changed', () =
     ...example(),
     purpose: '',
     operator: '',
+    task: { ...(example().task as object), textPair: false },
     training: { ...(example().training as object), clipping: 'flat' },
     privacy: { ...(example().privacy as object), noise: 'rounded-gaussian' },
   });
@@ -80,7 +81,7 @@ test('defaults fill a small config', () => {
   });
   expect(parsed).toMatchObject({
     model: 'tiny-encoder',
-    task: { maxTokens: 64, pooling: 'mean' },
+    task: { maxTokens: 64, pooling: 'mean', textPair: false },
     adapter: {
       strategy: 'ffa-lora',
       rank: 8,

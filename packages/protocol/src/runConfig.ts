@@ -20,18 +20,21 @@ const taskSchema = z.strictObject({
   labels: z.array(z.string().trim().min(1).max(60)).min(2).max(200),
   /** Longest token sequence, special tokens included; longer texts are cut. */
   maxTokens: z.int().min(8).max(512).default(64),
-  /** How token vectors become one vector: mean over the real tokens, or the first token. */
+  /** How token vectors become one vector: mean over the real tokens, or the first token (through the model's pooler). */
   pooling: z.enum(['mean', 'cls']).default('mean'),
+  /** Each row is a pair of texts (question and answer, premise and hypothesis) that the model reads together. */
+  textPair: z.boolean().default(false),
 });
 
 const adapterSchema = z.strictObject({
-  strategy: z.literal('ffa-lora').default('ffa-lora'),
+  /** `ffa-lora`: B only. `lora`: A and B, whose averages do not fit each other. `rolora`: B and A in turns, B first. */
+  strategy: z.enum(['ffa-lora', 'lora', 'rolora']).default('ffa-lora'),
   rank: z.int().min(1).max(256).default(8),
   alpha: positive.default(8),
   targetModules: z.array(z.enum(TARGET_MODULES)).min(1).default(['query', 'value']),
-  /** How the frozen A is derived from the seed. */
-  basis: z.enum(['orthonormal', 'kaiming']).default('orthonormal'),
-  /** `trained`: the classifier weight is trained, clipped, noised and averaged as one more tensor. */
+  /** How A starts: from the seed, or as the first right singular vectors of the frozen weight (`svd`). */
+  basis: z.enum(['orthonormal', 'kaiming', 'svd']).default('orthonormal'),
+  /** `trained`: the classifier's weight and bias are trained, clipped, noised and averaged as two more tensors. */
   head: z.enum(['frozen', 'trained']).default('trained'),
   seed: z.int().min(0).max(0xffffffff).default(1),
 });
@@ -99,7 +102,7 @@ export const runConfigSchema = z
     purpose: z.string().trim().max(400).default(''),
     /** Who runs it, as contributors should read it. */
     operator: z.string().trim().max(120).default(''),
-    /** An embedded model's name, or a directory in Hugging Face layout. */
+    /** An embedded model's name, a directory in Hugging Face layout, or `hf:organisation/name@revision`. */
     model: z.string().min(1).default('tiny-encoder'),
     task: taskSchema,
     adapter: adapterSchema.prefault({}),

@@ -6,10 +6,30 @@ import * as fc from 'fast-check';
 import { describe, expect, expectTypeOf, test } from 'vitest';
 import { ChoraleError } from './errors.ts';
 import type { ErrorCode } from './errors.ts';
-import { decodeAdapter, decodeUpdate, encodeAdapter, encodedBytes, encodeUpdate } from './updateCodec.ts';
+import type { RunPlan } from './resolvedRun.ts';
+import {
+  decodeAdapter,
+  decodeUpdate,
+  encodeAdapter,
+  encodedBytes,
+  encodeUpdate,
+  largestUpdateBytes,
+  updateBytes,
+} from './updateCodec.ts';
 import type { Binding } from './updateCodec.ts';
 
-const binding: Binding = { planHash: '0a'.repeat(32), basisHash: 'f0'.repeat(32), parameterCount: 4 };
+const binding = bindingOfSize(4);
+
+/** A run whose rounds all train everything. */
+function bindingOfSize(parameterCount: number): Binding {
+  return {
+    planHash: '0a'.repeat(32),
+    basisHash: 'f0'.repeat(32),
+    parameterCount,
+    trainedRanges: [{ start: 0, end: parameterCount }],
+  };
+}
+
 const values = Float32Array.of(1.5, -0, -1e6, 1e-45);
 
 /** A marked update holding exactly these values: one step of size 1 in a run without noise. */
@@ -71,7 +91,7 @@ test('property: any finite values, any offset into a larger buffer, and the valu
       fc.integer({ min: 0, max: 0xffffffff }),
       fc.integer({ min: 0, max: 9 }),
       (parameters, version, offset) => {
-        const own = { ...binding, parameterCount: parameters.length };
+        const own = bindingOfSize(parameters.length);
         const bytes = encodeAdapter(parameters, version, own);
         const holder = new Uint8Array(bytes.length + 20).fill(0xff);
         holder.set(bytes, offset);
@@ -83,6 +103,50 @@ test('property: any finite values, any offset into a larger buffer, and the valu
       },
     ),
   );
+});
+
+describe('rounds that take turns', () => {
+  const inTurns: Binding = {
+    ...bindingOfSize(7),
+    trainedRanges: [
+      { start: 0, end: 4 },
+      { start: 2, end: 7 },
+    ],
+  };
+  const five = privatized(Float32Array.of(1, 2, 3, 4, 5));
+
+  test('an update holds what its round trains, and an adapter everything', () => {
+    for (const round of [1, 3, 99]) {
+      const bytes = encodeUpdate(privatized(values), round, inTurns);
+      expect(bytes).toHaveLength(encodedBytes(4));
+      expect(decodeUpdate(bytes, inTurns).values).toHaveLength(4);
+    }
+    for (const round of [2, 100]) {
+      const bytes = encodeUpdate(five, round, inTurns);
+      expect(bytes).toHaveLength(encodedBytes(5));
+      expect(decodeUpdate(bytes, inTurns).values).toEqual(Float32Array.of(1, 2, 3, 4, 5));
+    }
+    expect(encodeAdapter(new Float32Array(7), 2, inTurns)).toHaveLength(encodedBytes(7));
+  });
+
+  test('the size of another round is refused, on the way out and in', () => {
+    expect(codeOf(() => encodeUpdate(five, 1, inTurns))).toBe('UPDATE_SIZE');
+    const bytes = encodeUpdate(five, 2, inTurns);
+    new DataView(bytes.buffer).setUint32(8, 3, true);
+    expect(codeOf(() => decodeUpdate(bytes, inTurns))).toBe('UPDATE_SIZE');
+    new DataView(bytes.buffer).setUint32(8, 0, true); // there is no round 0
+    expect(codeOf(() => decodeUpdate(bytes, inTurns))).toBe('UPDATE_SIZE');
+  });
+
+  test('the sizes a run announces are those it sends', () => {
+    const { trainedRanges } = inTurns;
+    const plan = { trainedRanges, config: {} as RunPlan['config'] };
+    expect(updateBytes(plan, 1)).toBe(encodeUpdate(privatized(values), 1, inTurns).length);
+    expect(updateBytes(plan, 2)).toBe(encodeUpdate(five, 2, inTurns).length);
+    expect(largestUpdateBytes(plan)).toBe(encodedBytes(5));
+    const config = { localMetrics: { noiseMultiplier: 1 } } as RunPlan['config'];
+    expect(updateBytes({ trainedRanges, config }, 1)).toBe(encodedBytes(4) + 16);
+  });
 });
 
 describe('local counts', () => {
@@ -186,11 +250,9 @@ describe('refusals', () => {
   });
 
   test('another number of parameters', () => {
-    expect(codeOf(() => decodeUpdate(encoded(), { ...binding, parameterCount: 5 }))).toBe('UPDATE_SIZE');
-    expect(codeOf(() => encodeAdapter(values, 0, { ...binding, parameterCount: 5 }))).toBe('UPDATE_SIZE');
-    expect(codeOf(() => encodeUpdate(privatized(values), 1, { ...binding, parameterCount: 3 }))).toBe(
-      'UPDATE_SIZE',
-    );
+    expect(codeOf(() => decodeUpdate(encoded(), bindingOfSize(5)))).toBe('UPDATE_SIZE');
+    expect(codeOf(() => encodeAdapter(values, 0, bindingOfSize(5)))).toBe('UPDATE_SIZE');
+    expect(codeOf(() => encodeUpdate(privatized(values), 1, bindingOfSize(3)))).toBe('UPDATE_SIZE');
   });
 
   test.each([

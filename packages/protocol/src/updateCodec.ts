@@ -1,7 +1,7 @@
 import type { LocalCounts, Privatized } from '@chorale/privacy';
 import { ChoraleError } from './errors.ts';
-import type { RunPlan } from './resolvedRun.ts';
-import { bytesToHex, hexToBytes } from './resolvedRun.ts';
+import type { ResolvedRun, RunPlan } from './resolvedRun.ts';
+import { bytesToHex, hexToBytes, trainedRangeOf } from './resolvedRun.ts';
 
 /*
  * One update is one binary attachment (socket.io's parser allows ten, and noise does not compress):
@@ -13,7 +13,8 @@ import { bytesToHex, hexToBytes } from './resolvedRun.ts';
  *        6      1  what follows the values: 0 = nothing, 1 = local counts (updates only)
  *        7      1  zero
  *        8      4  round (update) or adapter version (adapter), little-endian unsigned
- *       12      4  number of values, little-endian unsigned
+ *       12      4  number of values, little-endian unsigned: of an adapter all parameters, of an update those that its
+ *                  round trains (`trainedRangeOf`)
  *       16     32  plan hash
  *       48     32  basis hash
  *       80      …  the values, little-endian
@@ -33,21 +34,33 @@ type Kind = keyof typeof MAGIC;
 const LARGEST_UPDATE_VALUE = 1e6;
 
 /** What an update or adapter is bound to. */
-export type Binding = { planHash: string; basisHash: string; parameterCount: number };
+export type Binding = Pick<RunPlan, 'basisHash' | 'parameterCount' | 'trainedRanges'> & { planHash: string };
 
-/** Size of an encoded update or adapter, header included, without local counts. */
-export function encodedBytes(parameterCount: number): number {
-  return HEADER_BYTES + 4 * parameterCount;
+/** What the updates and adapters of a run are bound to. */
+export function bindingOf({ plan, planHash }: Pick<ResolvedRun, 'plan' | 'planHash'>): Binding {
+  const { basisHash, parameterCount, trainedRanges } = plan;
+  return { planHash, basisHash, parameterCount, trainedRanges };
 }
 
-/** Size of an update as a run of this config sends it. */
-export function updateBytes({ config, parameterCount }: Pick<RunPlan, 'config' | 'parameterCount'>): number {
-  return encodedBytes(parameterCount) + (config.localMetrics === undefined ? 0 : LOCAL_COUNTS_BYTES);
+/** Size of an encoded update or adapter of so many values, header included, without local counts. */
+export function encodedBytes(valueCount: number): number {
+  return HEADER_BYTES + 4 * valueCount;
+}
+
+/** Size of an update of one round as a run of this plan sends it. */
+export function updateBytes(plan: Pick<RunPlan, 'config' | 'trainedRanges'>, round: number): number {
+  const { start, end } = trainedRangeOf(plan, round);
+  return encodedBytes(end - start) + (plan.config.localMetrics === undefined ? 0 : LOCAL_COUNTS_BYTES);
+}
+
+/** Size of the largest update a run of this plan sends. */
+export function largestUpdateBytes(plan: Pick<RunPlan, 'config' | 'trainedRanges'>): number {
+  return Math.max(...plan.trainedRanges.map((_, i) => updateBytes(plan, i + 1)));
 }
 
 /**
  * Encodes what may leave a tab. The type admits only values that went through `packages/privacy`.
- * @param update change of all trained parameters over the round, shape [parameterCount]
+ * @param update change over the round of the parameters it trains, shape [end - start] of `trainedRangeOf`
  * @param round  the round it answers, from 1
  * @param localCounts for runs with `localMetrics`, else null
  */
@@ -57,7 +70,8 @@ export function encodeUpdate(
   binding: Binding,
   localCounts: Privatized<LocalCounts> | null = null,
 ): Uint8Array {
-  const bytes = encode('update', update.values, round, binding);
+  const { start, end } = trainedRangeOf(binding, round);
+  const bytes = encode('update', update.values, round, binding, end - start);
   if (localCounts === null) return bytes;
   const whole = new Uint8Array(bytes.length + LOCAL_COUNTS_BYTES);
   whole.set(bytes);
@@ -68,7 +82,7 @@ export function encodeUpdate(
   return whole;
 }
 
-/** A decoded update; the values are a copy, aligned, shape [parameterCount]. */
+/** A decoded update; the values are a copy, aligned, those of `trainedRangeOf` its round. */
 export type DecodedUpdate = { round: number; values: Float32Array; localCounts: LocalCounts | null };
 
 /**
@@ -95,7 +109,7 @@ export function encodeAdapter(
   adapterVersion: number,
   binding: Binding,
 ): Uint8Array {
-  return encode('adapter', parameters, adapterVersion, binding);
+  return encode('adapter', parameters, adapterVersion, binding, binding.parameterCount);
 }
 
 /** Reads the global adapter; errors as `decodeUpdate`. */
@@ -107,12 +121,15 @@ export function decodeAdapter(
   return { adapterVersion: version, parameters: values };
 }
 
-function encode(kind: Kind, values: Float32Array, version: number, binding: Binding): Uint8Array {
-  if (values.length !== binding.parameterCount) {
-    throw new ChoraleError(
-      'UPDATE_SIZE',
-      `expected ${binding.parameterCount} values to encode, got ${values.length}`,
-    );
+function encode(
+  kind: Kind,
+  values: Float32Array,
+  version: number,
+  binding: Binding,
+  expected: number,
+): Uint8Array {
+  if (values.length !== expected) {
+    throw new ChoraleError('UPDATE_SIZE', `expected ${expected} values to encode, got ${values.length}`);
   }
   const bytes = new Uint8Array(encodedBytes(values.length));
   const view = new DataView(bytes.buffer);
@@ -158,12 +175,12 @@ function decode(
 ): { version: number; values: Float32Array; localCounts: LocalCounts | null } {
   const { view, version, trailer } = readHeader(kind, bytes, binding);
   const count = view.getUint32(12, true);
-  const expectedBytes =
-    encodedBytes(binding.parameterCount) + (trailer === LOCAL_COUNTS ? LOCAL_COUNTS_BYTES : 0);
-  if (count !== binding.parameterCount || bytes.byteLength !== expectedBytes) {
+  const expected = expectedValues(kind, version, binding);
+  const expectedBytes = encodedBytes(expected) + (trailer === LOCAL_COUNTS ? LOCAL_COUNTS_BYTES : 0);
+  if (count !== expected || bytes.byteLength !== expectedBytes) {
     throw new ChoraleError(
       'UPDATE_SIZE',
-      `expected ${binding.parameterCount} values in ${expectedBytes} bytes, got ${count} in ${bytes.byteLength}`,
+      `expected ${expected} values in ${expectedBytes} bytes, got ${count} in ${bytes.byteLength}`,
     );
   }
   const values = new Float32Array(count);
@@ -178,6 +195,12 @@ function decode(
   }
   const localCounts = trailer === LOCAL_COUNTS ? readLocalCounts(view, encodedBytes(count)) : null;
   return { version, values, localCounts };
+}
+
+function expectedValues(kind: Kind, version: number, binding: Binding): number {
+  if (kind === 'adapter') return binding.parameterCount;
+  const { start, end } = trainedRangeOf(binding, version);
+  return end - start;
 }
 
 function readLocalCounts(view: DataView, offset: number): LocalCounts {

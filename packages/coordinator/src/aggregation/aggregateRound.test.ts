@@ -67,10 +67,10 @@ describe('applyServerSgd', () => {
   });
 });
 
-it('aggregates a round by the config', () => {
-  const next = aggregateRound(Float64Array.of(1), [update('b', 4), update('a', 2)], {
-    rule: 'mean',
-    serverOptimizer: { name: 'sgd', learningRate: 2 },
+it('aggregates a round by the config, and touches nothing outside of what it trained', () => {
+  const next = aggregateRound(Float64Array.of(5, 1, 9), [update('b', 4), update('a', 2)], {
+    aggregation: { rule: 'mean', serverOptimizer: { name: 'sgd', learningRate: 2 } },
+    range: { start: 1, end: 2 },
   });
-  expect(next).toEqual(Float64Array.of(7));
+  expect(next).toEqual(Float64Array.of(5, 7, 9));
 });

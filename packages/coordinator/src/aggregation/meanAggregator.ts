@@ -5,7 +5,7 @@ import type { ClientUpdate } from './clientUpdate.ts';
  * Sums in float64 in the order of contributor ids (UTF-16 code units), so that the result is a function of the set of
  * updates: bit-identical however they arrived.
  * @param updates at least one, one per contributor, all of the same length
- * @returns shape [parameterCount]
+ * @returns shape [P]
  * @throws {RangeError} no update, other lengths, or a contributor twice
  */
 export function meanAggregator(updates: readonly ClientUpdate[]): Float64Array {

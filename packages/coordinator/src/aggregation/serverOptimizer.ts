@@ -3,8 +3,8 @@ import { ChoraleError } from '@chorale/protocol';
 /**
  * Server SGD: `parameters + learningRate * meanUpdate` (FedAvg's server step when the rate is 1; Reddi et al. 2021,
  * arXiv 2003.00295, algorithm 1). An update is a change, so it is added.
- * @param parameters global adapter, shape [parameterCount]
- * @param meanUpdate shape [parameterCount]
+ * @param parameters those that the round trains, shape [P]
+ * @param meanUpdate shape [P]
  * @param learningRate > 0
  * @returns a new array of the same shape, every value finite in float32 (in which it is sent)
  * @throws {RangeError} other lengths
