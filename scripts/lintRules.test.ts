@@ -16,6 +16,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'packages/trainer': ['compute', 'model', 'lora', 'privacy', 'protocol'],
   'packages/client': ['trainer', 'protocol', 'privacy'],
   'packages/coordinator': ['protocol', 'privacy'],
+  'packages/simulation': ['trainer', 'coordinator', 'protocol', 'privacy', 'lora'],
   'packages/store': ['protocol'],
   'packages/ui': [],
   'packages/chromium': [],
@@ -35,10 +36,11 @@ const RANDOM_FREE = [
   'packages/client',
   'packages/coordinator',
   'packages/lora',
+  'packages/simulation',
 ];
 
 const NO_IMPORT = 'eslint(no-restricted-imports)';
-const NO_RANDOM = 'eslint(no-restricted-properties)';
+const NO_PROPERTY = 'eslint(no-restricted-properties)';
 
 /** A copy of the repository's layout with nothing in it but the snippets. */
 let tree = '';
@@ -122,6 +124,21 @@ describe('imports that are restricted in another way', () => {
     ['packages/protocol/src/noise.test.ts', '@chorale/privacy/testing/scriptedNoise', false],
     ['apps/contributor/src/noise.ts', '@chorale/privacy/testing/scriptedNoise', true],
     ['apps/cli/src/noise.ts', '@chorale/privacy/testing/scriptedNoise', true],
+    ['packages/simulation/src/noise.ts', '@chorale/privacy/simulation', false],
+    ['packages/trainer/src/audit/noise.ts', '@chorale/privacy/simulation', false],
+    ['packages/trainer/src/noise.test.ts', '@chorale/privacy/simulation', false],
+    ['bench/noise.ts', '@chorale/privacy/simulation', false],
+    ['packages/trainer/src/seededNoise.ts', '@chorale/privacy/simulation', true],
+    ['packages/client/src/seededNoise.ts', '@chorale/privacy/simulation', true],
+    ['packages/coordinator/src/seededNoise.ts', '@chorale/privacy/simulation', true],
+    ['packages/protocol/src/seededNoise.ts', '@chorale/privacy/simulation', true],
+    ['packages/lora/src/seededNoise.ts', '@chorale/privacy/simulation', true],
+    ['packages/privacy/src/seededNoise.ts', './simulation.ts', true],
+    ['packages/privacy/src/mechanism/seededNoise.ts', '../simulation.ts', true],
+    ['packages/privacy/src/mechanism/seededNoise.test.ts', '../simulation.ts', false],
+    ['apps/contributor/src/seededNoise.ts', '@chorale/privacy/simulation', true],
+    ['apps/server/src/seededNoise.ts', '@chorale/privacy/simulation', true],
+    ['apps/cli/src/seededNoise.ts', '@chorale/privacy/simulation', true],
     ['e2e/testing.ts', '@chorale/testing', false],
     ['bench/testing.ts', '@chorale/testing', false],
   ];
@@ -150,13 +167,25 @@ describe('Math.random', () => {
     const forbidden = place !== 'packages/ui';
     const path = addSnippet(`${place}/src/random.ts`, 'export const value = Math.random();\n');
     test(`is ${forbidden ? 'forbidden' : 'allowed'} in ${place}`, () => {
-      expect(isReported(path, NO_RANDOM)).toBe(forbidden);
+      expect(isReported(path, NO_PROPERTY)).toBe(forbidden);
     });
   }
   const path = addSnippet('packages/privacy/src/taken.ts', 'export const { random } = Math;\n');
   test('cannot be taken out of Math either', () => {
-    expect(isReported(path, NO_RANDOM)).toBe(true);
+    expect(isReported(path, NO_PROPERTY)).toBe(true);
   });
+});
+
+describe('synchronous readbacks', () => {
+  for (const place of [...PLACES.map((name) => `${name}/src`), 'bench', 'e2e']) {
+    for (const name of ['dataSync', 'arraySync']) {
+      const code = `export const read = (tensor: { ${name}(): number[] }): number[] => tensor.${name}();\n`;
+      const path = addSnippet(`${place}/${name}.ts`, code);
+      test(`${name} is forbidden in ${place}`, () => {
+        expect(isReported(path, NO_PROPERTY)).toBe(true);
+      });
+    }
+  }
 });
 
 describe('random numbers of tfjs', () => {
@@ -172,7 +201,7 @@ describe('random numbers of tfjs', () => {
   for (const [name, code] of ways) {
     const path = addSnippet(`packages/compute/src/${name}Random.ts`, code);
     test(`${name} is forbidden, whatever tfjs is called`, () => {
-      expect(isReported(path, NO_RANDOM)).toBe(true);
+      expect(isReported(path, NO_PROPERTY)).toBe(true);
     });
   }
   // The linter has no rule for this one: its importNames also forbid `import * as tf`

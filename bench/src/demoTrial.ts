@@ -66,7 +66,7 @@ function withVariant(config: RunConfigInput, variant: Record<string, object>): u
 
 async function simulate(device: Compute, config: RunConfig) {
   const rowsOf = (name: string) =>
-    parseLabelledRows(new Uint8Array(readFileSync(new URL(name, SAMPLES))), name, config.task.labels).rows;
+    parseLabelledRows(new Uint8Array(readFileSync(new URL(name, SAMPLES))), name, config.task).rows;
   const classifier = new SequenceClassifier(device, files, config);
   const evaluator = evaluatorOn(device, files, config, rowsOf('test.csv'));
   const noiseMultiplier = resolveNoiseMultiplier(config);

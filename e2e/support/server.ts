@@ -18,16 +18,28 @@ export class ServerUnderTest {
   readonly dataDir = join(this.directory, 'data');
   readonly #configPath = join(this.directory, 'run.json');
   readonly #port: number;
+  readonly #environment: NodeJS.ProcessEnv;
   #child: ChildProcess | null = null;
 
-  private constructor(port: number, config: RunConfigInput, testRows: string) {
+  private constructor(
+    port: number,
+    config: RunConfigInput,
+    testRows: string,
+    environment: NodeJS.ProcessEnv,
+  ) {
     this.#port = port;
+    this.#environment = environment;
     writeFileSync(join(this.directory, 'test.csv'), testRows);
     writeFileSync(this.#configPath, JSON.stringify({ ...config, evaluation: { file: 'test.csv' } }));
   }
 
-  static async create(config: RunConfigInput, testRows: string): Promise<ServerUnderTest> {
-    return new ServerUnderTest(await freePort(), config, testRows);
+  /** @param environment variables it gets besides those of the test */
+  static async create(
+    config: RunConfigInput,
+    testRows: string,
+    environment: NodeJS.ProcessEnv = {},
+  ): Promise<ServerUnderTest> {
+    return new ServerUnderTest(await freePort(), config, testRows, environment);
   }
 
   async start(): Promise<Addresses> {
@@ -42,6 +54,7 @@ export class ServerUnderTest {
     ];
     const child = spawn(process.execPath, [SERVER_PROGRAM, ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...this.#environment },
     });
     this.#child = child;
     for await (const line of createInterface({ input: child.stdout })) return JSON.parse(line) as Addresses;

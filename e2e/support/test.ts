@@ -18,7 +18,7 @@ export type Fixtures = {
   /** The public file that servers measure on. */
   testRows: string;
   /** Starts a server of the test's own; it is gone when the test ends. */
-  serve: (config: RunConfigInput) => Promise<Serving>;
+  serve: (config: RunConfigInput, environment?: NodeJS.ProcessEnv) => Promise<Serving>;
   /** Opens a tab in a browser profile of its own. A test in which a tab reports a problem fails. */
   newTab: (options?: BrowserContextOptions & { browser?: Browser }) => Promise<Tab>;
 };
@@ -28,8 +28,8 @@ export const test = base.extend<Fixtures>({
   testRows: [csvRows(12), { option: true }],
   serve: async ({ testRows }, use) => {
     const servers: ServerUnderTest[] = [];
-    await use(async (config) => {
-      const server = await ServerUnderTest.create(config, testRows);
+    await use(async (config, environment) => {
+      const server = await ServerUnderTest.create(config, testRows, environment);
       servers.push(server);
       const addresses = await server.start();
       return { ...addresses, server, tabUrl: new URL('?backend=wasm', addresses.contributeUrl).href };

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
 import type { RunConfigInput } from '@chorale/protocol';
-import { decodeUpdate } from '@chorale/protocol';
+import { bindingOf, decodeUpdate } from '@chorale/protocol';
 import { openSqliteStore } from '@chorale/store';
 import { SMALL_RUN, csvRows, untilRun } from '../support/runs.ts';
 import { ServerUnderTest } from '../support/server.ts';
@@ -67,7 +67,7 @@ test('the server is killed in the middle of a run and comes back: the tabs recon
     const store = openSqliteStore(join(server.dataDir, 'chorale.sqlite'));
     expect(store.listContributors(runId)).toHaveLength(3);
     const { planHash, plan } = run;
-    const binding = { planHash, basisHash: plan.basisHash, parameterCount: plan.parameterCount };
+    const binding = bindingOf({ plan, planHash });
     for (let round = 1; round <= 3; round++) {
       const updates = store.listUpdates(runId, round).map(({ bytes }) => decodeUpdate(bytes, binding).values);
       expect(updates).toHaveLength(3);

@@ -10,7 +10,16 @@ import { expect, test } from '../support/test.ts';
 function contributeFile(serving: Serving, name: string, rows: string, ...more: string[]) {
   const path = join(serving.server.directory, name);
   writeFileSync(path, rows);
-  const from = ['--server', serving.contributeUrl, '--data', path, '--ledger', `${path}.ledger`];
+  const from = [
+    '--server',
+    serving.contributeUrl,
+    '--data',
+    path,
+    '--ledger',
+    `${path}.ledger`,
+    '--model-cache',
+    'none',
+  ];
   return runCli(['contribute', ...from, '--json', ...more]);
 }
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { DecodedUpdate, RunConfigInput } from '@chorale/protocol';
-import { decodeUpdate } from '@chorale/protocol';
+import { bindingOf, decodeUpdate } from '@chorale/protocol';
 import { openSqliteStore } from '@chorale/store';
 import { fetchDetail } from '../support/adminApi.ts';
 import { SMALL_RUN, csvRows, untilRun } from '../support/runs.ts';
@@ -19,7 +19,7 @@ async function storedUpdates({ server, contributeUrl }: Serving): Promise<Decode
   await server.kill();
   const store = openSqliteStore(join(server.dataDir, 'chorale.sqlite'));
   const { planHash, plan } = run;
-  const binding = { planHash, basisHash: plan.basisHash, parameterCount: plan.parameterCount };
+  const binding = bindingOf({ plan, planHash });
   const updates = rounds
     .slice(1)
     .flatMap(({ round }) =>

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, test } from '@playwright/test';
-import { decodeUpdate } from '@chorale/protocol';
+import { bindingOf, decodeUpdate } from '@chorale/protocol';
 import { openSqliteStore } from '@chorale/store';
 import { SMALL_RUN, csvRows, untilRun } from '../support/runs.ts';
 import { ServerUnderTest } from '../support/server.ts';
@@ -42,7 +42,7 @@ test('three tabs train three rounds on WebGPU, and the aggregate is the mean of 
     await server.kill();
     const store = openSqliteStore(join(server.dataDir, 'chorale.sqlite'));
     const { planHash, plan } = run;
-    const binding = { planHash, basisHash: plan.basisHash, parameterCount: plan.parameterCount };
+    const binding = bindingOf({ plan, planHash });
     for (let round = 1; round <= 3; round++) {
       const updates = store.listUpdates(run.runId, round).map(({ bytes }) => decodeUpdate(bytes, binding));
       expect(updates.map((update) => update.round)).toEqual([round, round, round]);

@@ -1,12 +1,12 @@
 import { openAsBlob } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import type { ContributorController, ContributorState, Limits } from '@chorale/client/node';
-import { createNodeContributor, defaultLedgerPath } from '@chorale/client/node';
+import { createNodeContributor, defaultLedgerPath, defaultModelCachePath } from '@chorale/client/node';
 import { ChoraleError } from '@chorale/protocol';
 import { nodeBackend, parseOptions, positiveNumber, wholeNumber } from './options.ts';
 
-export const CONTRIBUTE_USAGE = `chorale contribute --server URL --data FILE [--text COLUMN --label COLUMN]
-                   [--run ID] [--backend wasm|cpu] [--ledger FILE] [--json]
+export const CONTRIBUTE_USAGE = `chorale contribute --server URL --data FILE [--text COLUMN --label COLUMN [--text-pair COLUMN]]
+                   [--run ID] [--backend wasm|cpu] [--ledger FILE] [--model-cache DIR] [--json]
                    [--epsilon-limit E] [--least-noise-multiplier S] [--most-rounds N]
 
 Takes part in a run from this process, with the same code as a tab, until the run ends or a limit of yours is reached.
@@ -16,6 +16,8 @@ WebGPU is for tabs.
                               second process with the same file is refused while the first one takes part in the run
                               (default ${defaultLedgerPath()})
                               "memory": nothing is kept, and started again on the same rows it counts from zero
+  --model-cache DIR           where models are kept, so that each is loaded once; processes may share it
+                              (default ${defaultModelCachePath()}); "none": loaded every time
   --epsilon-limit E           most epsilon to spend in the run        (default: what the whole plan costs)
   --least-noise-multiplier S  refuse a plan with less noise           (default: the plan's own)
   --most-rounds N             most rounds to take part in             (default: all rounds of the plan)
@@ -30,9 +32,11 @@ export async function contribute(args: string[]): Promise<number> {
     data: { type: 'string' },
     text: { type: 'string' },
     label: { type: 'string' },
+    'text-pair': { type: 'string' },
     run: { type: 'string' },
     backend: { type: 'string', default: 'wasm' },
     ledger: { type: 'string', default: defaultLedgerPath() },
+    'model-cache': { type: 'string', default: defaultModelCachePath() },
     'epsilon-limit': { type: 'string' },
     'least-noise-multiplier': { type: 'string' },
     'most-rounds': { type: 'string' },
@@ -46,8 +50,13 @@ export async function contribute(args: string[]): Promise<number> {
     dataPath: values.data,
     runId: values.run ?? null,
     backend: nodeBackend(values.backend),
-    columns: { text: values.text ?? null, label: values.label ?? null },
+    columns: {
+      text: values.text ?? null,
+      textPair: values['text-pair'] ?? null,
+      label: values.label ?? null,
+    },
     ledgerPath: values.ledger === 'memory' ? null : resolve(values.ledger),
+    modelCachePath: values['model-cache'] === 'none' ? null : resolve(values['model-cache']),
     limits: ownLimits(values),
     onChange: values.json ? () => undefined : printChange(),
   });
@@ -68,10 +77,12 @@ export type NodeContribution = {
   dataPath: string;
   runId: string | null;
   backend: 'wasm' | 'cpu';
-  /** null: guessed from names and contents. */
-  columns: { text: string | null; label: string | null };
+  /** null: guessed from names and contents; `textPair` matters to runs on pairs of texts only. */
+  columns: { text: string | null; textPair: string | null; label: string | null };
   /** null: nothing is kept. */
   ledgerPath: string | null;
+  /** null: models are loaded every time. */
+  modelCachePath: string | null;
   limits: Partial<Limits>;
   onChange: (state: ContributorState) => void;
 };
@@ -82,12 +93,13 @@ export type NodeContribution = {
  * @throws {ChoraleError} what a page would show: the run, the device or the data cannot be used
  */
 export async function contributeUntilEnd(options: NodeContribution): Promise<ContributorState> {
-  const { serverUrl, runId, backend, ledgerPath, limits, dataPath, onChange } = options;
+  const { serverUrl, runId, backend, ledgerPath, modelCachePath, limits, dataPath, onChange } = options;
   const contributor = createNodeContributor({
     serverUrl,
     runId,
     forcedBackend: backend,
     ledgerPath,
+    modelCachePath,
     limits,
   });
   contributor.subscribe(() => onChange(contributor.getState()));
@@ -103,13 +115,17 @@ export async function contributeUntilEnd(options: NodeContribution): Promise<Con
   const table = ready(contributor.getState().rows.table);
   const text = options.columns.text ?? table.suggestedText;
   const label = options.columns.label ?? table.suggestedLabel;
-  if (text === null || label === null) {
+  const { textPair: pairs } = ready(contributor.getState().run).run.plan.config.task;
+  // Named for a run on single texts it is refused, as on a page
+  const textPair = options.columns.textPair ?? (pairs ? table.suggestedTextPair : null);
+  if (text === null || label === null || (pairs && textPair === null)) {
+    const needed = pairs ? '--text, --text-pair and --label' : '--text and --label';
     throw new ChoraleError(
       'DATA_NO_SUCH_COLUMN',
-      `Name the columns with --text and --label: ${table.columns.join(', ')}`,
+      `Name the columns with ${needed}: ${table.columns.join(', ')}`,
     );
   }
-  await contributor.chooseColumns({ text, label });
+  await contributor.chooseColumns({ text, textPair, label });
   ready(contributor.getState().rows.report);
   const ended = untilOver(contributor);
   await contributor.join();
@@ -186,6 +202,7 @@ function describe(participation: ContributorState['participation']): string {
       return participation.what;
     case 'waiting':
     case 'paused':
+    case 'recovering':
     case 'disconnected':
       return `${participation.status}: ${participation.reason}`;
     case 'training':

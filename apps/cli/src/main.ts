@@ -3,15 +3,23 @@ import { AUDIT_USAGE, audit } from './audit.ts';
 import { CONTRIBUTE_USAGE, contribute } from './contribute.ts';
 import { DEMO_USAGE, demo } from './demo/demo.ts';
 import { EPSILON_USAGE, epsilon } from './epsilon.ts';
+import { exportAdapter } from './export.ts';
+import { model } from './model.ts';
+import { MODEL_USAGE } from './modelUsage.ts';
 import { NOISE_USAGE, noise } from './noise.ts';
 import { SERVE_USAGE, serve } from './serve.ts';
+import { SIMULATE_USAGE, simulate } from './simulate.ts';
 
-type Command = { usage: string; run: (args: string[]) => Promise<number> };
+/** usage: null where the command has its own --help. */
+type Command = { usage: string | null; run: (args: string[]) => Promise<number> };
 
 const COMMANDS: Record<string, Command> = {
   demo: { usage: DEMO_USAGE, run: demo },
   serve: { usage: SERVE_USAGE, run: serve },
   contribute: { usage: CONTRIBUTE_USAGE, run: contribute },
+  export: { usage: null, run: exportAdapter },
+  simulate: { usage: SIMULATE_USAGE, run: simulate },
+  model: { usage: MODEL_USAGE, run: model },
   epsilon: { usage: EPSILON_USAGE, run: epsilon },
   noise: { usage: NOISE_USAGE, run: noise },
   audit: { usage: AUDIT_USAGE, run: audit },
@@ -22,6 +30,9 @@ const USAGE = `chorale COMMAND [options]
   demo          a server and a few real tabs on this machine, start to finish
   serve         a server that waits for contributors
   contribute    take part in a run from this process, without a browser
+  export        the trained adapter of a run, as Hugging Face PEFT loads it
+  simulate      a whole run with many clients in this process, without a network
+  model         what a model directory holds, and what it makes of a text
   epsilon       what training costs: epsilon of so many steps with so much noise
   noise         the noise that keeps training within an epsilon
   audit         attack the training step and compare with what is claimed for it
@@ -36,7 +47,7 @@ async function main([name, ...args]: string[]): Promise<number> {
     (asked ? process.stdout : process.stderr).write(asked ? USAGE : `Unknown command "${name}".\n\n${USAGE}`);
     return asked ? 0 : 2;
   }
-  if (args.includes('--help')) {
+  if (args.includes('--help') && command.usage !== null) {
     process.stdout.write(command.usage);
     return 0;
   }

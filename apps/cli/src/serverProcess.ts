@@ -39,6 +39,15 @@ export async function startServerProcess(
   return { addresses: JSON.parse(line) as ServerAddresses, child, stop };
 }
 
+/** Runs a program in the foreground with this process's terminal; signals reach both. */
+export async function runInForeground(program: string, args: string[]): Promise<number> {
+  const child = spawn(process.execPath, [program, ...args], { stdio: 'inherit' });
+  const forward = (signal: NodeJS.Signals) => child.kill(signal);
+  process.on('SIGINT', forward);
+  process.on('SIGTERM', forward);
+  return await new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
+}
+
 async function firstLine(child: ChildProcess): Promise<string | null> {
   for await (const line of createInterface({ input: child.stdout! })) return line;
   return null;

@@ -106,6 +106,7 @@ export function App({ controller, unknownBackend }: AppProps) {
                   controller={controller}
                   labels={publicRun?.run.plan.config.task.labels ?? []}
                   maxTokens={publicRun?.run.plan.config.task.maxTokens ?? 0}
+                  textPair={publicRun?.run.plan.config.task.textPair ?? false}
                   inUse={joined}
                 />
               </Step>

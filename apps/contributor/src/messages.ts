@@ -1,6 +1,6 @@
 import type { PrivacyUnit } from '@chorale/privacy';
 import type { BackendName, RunStatus } from '@chorale/protocol';
-import type { Contribution, Participation, ReadingReason, StopReason } from '@chorale/client';
+import type { Contribution, DeviceTrouble, Participation, ReadingReason, StopReason } from '@chorale/client';
 import { formatBytes, formatCount, formatEpsilon } from '@chorale/ui';
 import { privacyMessages } from './privacyMessages.ts';
 
@@ -90,7 +90,13 @@ export const messages = {
     missing: 'not available',
     chosen: 'chosen',
     chosenTitle: (name: string) => `Your device will train with ${name}.`,
+    tested: 'It computed a small training step rightly whose answer is known.',
     forced: 'The address of this page asks for it.',
+    troublesTitle: (count: number) =>
+      count === 1 ? 'Your device had a problem' : `Your device had ${count} problems`,
+    troubles: 'A round in which this happened was given up: nothing of it was sent, and it cost you nothing.',
+    trouble: (name: string, { what, then }: DeviceTrouble) =>
+      `${name}: ${what.replace(/[.\s]*$/, '.')} ${THEN[then]}`,
     unknownTitle: (name: string) => `The address of this page asks for “${name}”, which there is not`,
     unknown: (names: readonly string[]) =>
       `After “?backend=” it can be ${names.slice(0, -1).join(', ')} or ${names.at(-1)}. This page has chosen by itself.`,
@@ -100,20 +106,30 @@ export const messages = {
     stays: 'These rows stay in this tab.',
     intro:
       'A table with one text and one label in each row: CSV, TSV or JSONL with a header. It is read here in the browser and not uploaded.',
+    introPair:
+      'A table with two texts that belong together and one label in each row, a question and a sentence, for example: CSV, TSV or JSONL with a header. It is read here in the browser and not uploaded.',
     file: 'Choose a file',
     fileHint: 'Or drop it here. CSV, TSV or JSONL.',
     paste: 'Or paste rows',
     pasteHint: 'With a header line, columns separated by commas or tabs. They are read as you type.',
     pastePlaceholder: 'text,label',
+    pastePlaceholderPair: 'text_a,text_b,label',
     reading: 'Reading your rows',
     failedTitle: 'These rows cannot be used',
     tableTitle: (name: string, rows: number, format: string) =>
       `${name}: ${plural(rows, 'row', 'rows')}, read as ${format.toUpperCase()}`,
     textColumn: 'Text column',
+    firstTextColumn: 'First text column',
+    secondTextColumn: 'Second text column',
     labelColumn: 'Label column',
     choose: 'Choose a column',
     chooseError: 'Choose a column.',
     sameError: 'Text and label must be two different columns.',
+    sameErrorPair: 'The two texts and the label must be three different columns.',
+    usedColumns: (text: string, label: string) =>
+      `Of each row the text “${text}” and the label “${label}” are used.`,
+    usedColumnsPair: (text: string, second: string, label: string) =>
+      `Of each row the texts “${text}” and “${second}”, in this order, and the label “${label}” are used.`,
     previewCaption: (count: number) => `The first ${plural(count, 'row', 'rows')}`,
     line: 'Row',
     use: 'Use these rows',
@@ -127,6 +143,8 @@ export const messages = {
     rows: 'Rows',
     cut: (count: number, maxTokens: number) =>
       `${plural(count, 'text is', 'texts are')} longer than ${maxTokens} tokens and will be cut.`,
+    cutPair: (count: number, maxTokens: number) =>
+      `${plural(count, 'pair is', 'pairs are')} longer than ${maxTokens} tokens, both texts together, and will be cut: the longer text of a pair first.`,
     skippedTitle: (count: number) => `${plural(count, 'row is', 'rows are')} skipped`,
     reason: 'Reason',
     whichRows: 'Which rows',
@@ -157,6 +175,8 @@ export const messages = {
           };
         case 'paused':
           return { title: 'Paused', reason: participation.reason };
+        case 'recovering':
+          return { title: 'Starting your device again', reason: participation.reason };
         case 'reading':
           return { title: READING_TITLES[participation.because], reason: participation.message };
         case 'disconnected':
@@ -241,6 +261,12 @@ const END_TITLES: Record<StopReason, string> = {
   'device-error': 'Your device had a problem',
   'other-tab': 'You contribute in another tab already',
   refused: 'The server did not accept this device',
+};
+
+const THEN: Record<DeviceTrouble['then'], string> = {
+  'opened-again': 'It was started again.',
+  'smaller-steps': 'It was started again, to compute fewer rows at a time.',
+  'next-backend': 'Another way to compute took its place.',
 };
 
 const READING_TITLES: Record<ReadingReason, string> = {

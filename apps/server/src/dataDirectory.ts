@@ -7,20 +7,27 @@ import { openSqliteStore } from '@chorale/store';
 import type { FileStore } from './fileStore.ts';
 import { openFileStore } from './fileStore.ts';
 
-export type DataDirectory = { store: Store; files: FileStore; close(): void };
+export type DataDirectory = {
+  store: Store;
+  files: FileStore;
+  /** Where models of a hub are downloaded to. */
+  hubModelsPath: string;
+  close(): void;
+};
 
 /**
- * Opens all a server keeps: `chorale.sqlite`, `files/`, and a lock that ends with the process however it ends.
+ * Opens all a server keeps: `chorale.sqlite`, `files/`, `hub/`, and a lock that ends with the process however it ends.
  * @throws {ChoraleError} CONFIG_INVALID when another server has it open; STORE_ERROR when a newer release wrote it
  */
 export function openDataDirectory(path: string): DataDirectory {
   mkdirSync(path, { recursive: true });
   const unlock = lock(path);
   try {
-    const store = openSqliteStore(join(path, 'chorale.sqlite'));
+    const store = openSqliteStore(databasePathOf(path));
     return {
       store,
-      files: openFileStore(join(path, 'files')),
+      files: openFileStore(filesPathOf(path)),
+      hubModelsPath: join(path, 'hub'),
       close() {
         store.close();
         unlock();
@@ -30,6 +37,15 @@ export function openDataDirectory(path: string): DataDirectory {
     unlock();
     throw error;
   }
+}
+
+/** What a program that only reads, beside a server or without one, opens of a data directory. */
+export function databasePathOf(path: string): string {
+  return join(path, 'chorale.sqlite');
+}
+
+export function filesPathOf(path: string): string {
+  return join(path, 'files');
 }
 
 /** Two servers on one directory would each run the rounds. SQLite's file lock is released even by `kill -9`. */

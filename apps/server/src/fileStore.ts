@@ -9,6 +9,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +17,11 @@ import { ChoraleError } from '@chorale/protocol';
 
 /** Files under the hash of their bytes, in one folder. */
 export type FileStore = {
-  /** @returns SHA-256 of the bytes, under which they are found from now on, also after a crash */
+  readonly directory: string;
+  /**
+   * @returns SHA-256 of the bytes, under which they are found from now on, also after a crash
+   * @throws {ChoraleError} STORE_ERROR: the disk is full, or may not be written
+   */
   put(bytes: Uint8Array): string;
   /** @throws {ChoraleError} STORE_ERROR when it is not there */
   read(sha256: string): Uint8Array;
@@ -36,17 +41,27 @@ export function openFileStore(directory: string): FileStore {
     return path;
   };
   return {
+    directory,
     put(bytes) {
       const sha256 = sha256Of(bytes);
       const path = join(directory, sha256);
       if (!existsSync(path)) {
         // Written aside and renamed: under its name a file is complete.
         const draft = `${path}.draft`;
-        writeFileSync(draft, bytes);
-        const handle = openSync(draft, 'r+');
-        fsyncSync(handle);
-        closeSync(handle);
-        renameSync(draft, path);
+        try {
+          writeFileSync(draft, bytes);
+          const handle = openSync(draft, 'r+');
+          fsyncSync(handle);
+          closeSync(handle);
+          renameSync(draft, path);
+        } catch (cause) {
+          rmSync(draft, { force: true });
+          throw new ChoraleError(
+            'STORE_ERROR',
+            `expected to write ${bytes.byteLength} bytes to ${directory}: ${(cause as Error).message}`,
+            { cause },
+          );
+        }
       }
       return sha256;
     },

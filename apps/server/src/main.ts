@@ -1,5 +1,7 @@
-import { ChoraleError } from '@chorale/protocol';
+import { wireError } from '@chorale/protocol';
 import { stderrLog } from './log.ts';
+import { hubFromEnvironment } from './models/hub.ts';
+import { showDownload } from './models/showDownload.ts';
 import { USAGE, parseOptions } from './options.ts';
 import { startServer } from './server.ts';
 import { trainerParts } from './trainerParts.ts';
@@ -15,6 +17,8 @@ async function main(): Promise<void> {
     ...options,
     parts: trainerParts,
     log: stderrLog,
+    hub: hubFromEnvironment(process.env, (message) => stderrLog('warning', message)),
+    onDownload: showDownload(process.stderr),
     adminToken: process.env['CHORALE_ADMIN_TOKEN'] || undefined,
   });
   const { close, ...addresses } = server;
@@ -38,7 +42,8 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   // What the operator can mend is one line; anything else needs its stack.
-  if (error instanceof ChoraleError) process.stderr.write(`${error.code}: ${error.message}\n`);
+  const { code, message } = wireError(error);
+  if (code !== 'INTERNAL') process.stderr.write(`${code}: ${message}\n`);
   else stderrLog('error', 'the server could not start', error);
   process.exit(1);
 });

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { expect, it } from 'vitest';
 import { parseOptions } from './options.ts';
-import { REPOSITORY_ROOT } from './runSetup.ts';
+import { REPOSITORY_ROOT } from './models/modelSource.ts';
 
 it('has defaults for everything', () => {
   expect(parseOptions([])).toEqual({

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ChoraleError } from '@chorale/protocol';
 import type { PageFolders } from './http/pages.ts';
-import { REPOSITORY_ROOT } from './runSetup.ts';
+import { REPOSITORY_ROOT } from './models/modelSource.ts';
 
 export const USAGE = `Serves a run: contributors at /, the admin at /admin.
 
@@ -12,6 +12,9 @@ export const USAGE = `Serves a run: contributors at /, the admin at /admin.
   --host ADDRESS    default 127.0.0.1: this machine only
   --pages DIR       twice: the built contributor page, then the built admin page
   --json            print one JSON line when listening
+
+A model that the config names as hf:organisation/name@revision is downloaded once into the data directory, from HF_ENDPOINT
+(default https://huggingface.co), with the access token in HF_TOKEN or in the file HF_TOKEN_PATH where there is one.
 
 CHORALE_ADMIN_TOKEN in the environment sets the admin token; without it every start makes a new one.
 `;

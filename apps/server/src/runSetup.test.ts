@@ -2,7 +2,9 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { rmSync, writeFileSync } from 'node:fs';
 import { hashPlan } from '@chorale/protocol';
 import { newRun, prepareRun } from './runSetup.ts';
-import { TestSite, testParts } from './testServer.fixture.ts';
+import { openFileStore, sha256Of } from './fileStore.ts';
+import { readStoredModel } from './models/storedModel.ts';
+import { NO_HUB, TestSite, testParts } from './testServer.fixture.ts';
 
 let site: TestSite;
 beforeEach(() => {
@@ -12,7 +14,14 @@ afterEach(async () => {
   await site.clean();
 });
 
-const prepare = (parts = testParts) => prepareRun(site.configPath, parts);
+const prepare = (parts = testParts) =>
+  prepareRun(site.configPath, {
+    data: { files: openFileStore(`${site.dataDir}/files`), hubModelsPath: `${site.dataDir}/hub` },
+    parts,
+    hub: NO_HUB,
+    onDownload: () => undefined,
+    log: () => undefined,
+  });
 
 it('comes to the same plan hash every time, and to another for anything that differs', async () => {
   const first = await prepare();
@@ -43,8 +52,10 @@ it('resolves the noise', async () => {
 });
 
 it.each([
-  [{ model: 'hf:org/name@main' }, 'CONFIG_INVALID', /not downloaded yet/],
-  [{ model: 'nowhere' }, 'CONFIG_INVALID', /found neither/],
+  [{ model: 'hf:name@main' }, 'CONFIG_INVALID', /expected hf:organisation\/name/],
+  [{ model: 'hf:../name' }, 'CONFIG_INVALID', /expected hf:organisation\/name/],
+  [{ model: 'hf:org/name' }, 'HUB_UNREACHABLE', /org\/name@main could not be asked of/],
+  [{ model: 'nowhere' }, 'CONFIG_INVALID', /found none of them/],
   [{ evaluation: { file: 'missing.tsv' } }, 'CONFIG_INVALID', /evaluation.file/],
   [{ name: '' }, 'CONFIG_INVALID', /run.json: name/],
 ])('refuses %j with a sentence', async (config, code, message) => {
@@ -53,9 +64,10 @@ it.each([
 });
 
 it('refuses files that are missing or no JSON, and values that do not fit each other', async () => {
-  await expect(
-    prepare({ ...testParts, modelFileNames: ['config.json', 'tokenizer.json'] }),
-  ).rejects.toMatchObject({
+  const neededModelFiles = () => {
+    throw Object.assign(new Error('no tokenizer.json'), { code: 'MODEL_INVALID' });
+  };
+  await expect(prepare({ ...testParts, neededModelFiles })).rejects.toMatchObject({
     code: 'MODEL_INVALID',
   });
   const describeAdapter = () => Promise.reject(new RangeError('rank 300 is over 256'));
@@ -70,4 +82,25 @@ it('refuses files that are missing or no JSON, and values that do not fit each o
     code: 'CONFIG_INVALID',
     message: expect.stringMatching(/cannot be read/),
   });
+});
+
+it('stores what was packed in pieces, and derives the adapter from just that', async () => {
+  const packed = new Uint8Array(40 * 1024 * 1024).map((_, i) => i >> 16);
+  const packModel = () => new Map([['weights.bin', packed]]);
+  let described: Uint8Array | undefined;
+  const { plan } = await prepare({
+    ...testParts,
+    packModel,
+    describeAdapter: (files, config) => {
+      described = files.get('weights.bin');
+      return testParts.describeAdapter(files, config);
+    },
+  });
+  expect(described).toBe(packed);
+  expect(plan.model).toMatchObject({ name: 'model', source: null });
+  const [file] = plan.model.files;
+  expect(file!.pieces.map(({ sizeBytes }) => sizeBytes)).toEqual([16, 16, 8].map((mib) => mib * 2 ** 20));
+  expect(file).toMatchObject({ sizeBytes: packed.byteLength, sha256: sha256Of(packed) });
+  const files = readStoredModel({ directory: `${site.dataDir}/files`, files: plan.model.files });
+  expect(Buffer.compare(files.get('weights.bin')!, packed)).toBe(0);
 });

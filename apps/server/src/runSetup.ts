@@ -2,12 +2,23 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import type { ResolvedRun, RunConfig, RunPlan } from '@chorale/protocol';
-import { ChoraleError, canonicalJson, hashPlan, parseRunConfig } from '@chorale/protocol';
-import { sha256Of } from './fileStore.ts';
+import { ChoraleError, hashPlan, parseRunConfig } from '@chorale/protocol';
+import type { DataDirectory } from './dataDirectory.ts';
+import type { Log } from './log.ts';
+import type { Hub } from './models/hub.ts';
+import type { DownloadProgress } from './models/hubModel.ts';
+import { openSourceModel } from './models/modelSource.ts';
+import { storeModel } from './models/storedModel.ts';
 import type { LabelledRow, ModelFiles, ServerParts } from './serverParts.ts';
 
-/** The repository's root; embedded models and configs lie under it. */
-export const REPOSITORY_ROOT = resolve(import.meta.dirname, '../../..');
+/** Where a run is made, and of what. */
+export type RunWorkshop = {
+  data: Pick<DataDirectory, 'files' | 'hubModelsPath'>;
+  parts: ServerParts;
+  hub: Hub;
+  onDownload: DownloadProgress;
+  log: Log;
+};
 
 /** Everything a config comes to, before it is a run. */
 export type PreparedRun = {
@@ -15,35 +26,38 @@ export type PreparedRun = {
   planHash: string;
   /** Adapter version 0, shape [parameterCount]. */
   initialParameters: Float32Array;
-  modelFiles: ModelFiles;
   evaluation: { bytes: Uint8Array; rows: readonly LabelledRow[] } | null;
 };
 
 /**
- * Reads a config file and all it names: the model's files are hashed, A and the parameter count derived, the noise
- * multiplier calibrated, and the whole hashed. The same inputs give the same plan hash, on every machine.
+ * Reads a config file and all it names: the model is packed and stored in the pieces that tabs load, the adapter derived
+ * from what they load, the noise multiplier calibrated, and the whole hashed. The same inputs give the same plan hash, on
+ * every machine.
  * @param configPath the test file and a model directory are looked up relative to it
- * @throws {ChoraleError} CONFIG_INVALID, MODEL_INVALID, or the DATA_ code of the test file
+ * @throws {ChoraleError} CONFIG_INVALID, MODEL_INVALID, HUB_REFUSED, HUB_UNREACHABLE, STORE_ERROR, or the DATA_ code of
+ *   the test file
  */
-export async function prepareRun(configPath: string, parts: ServerParts): Promise<PreparedRun> {
+export async function prepareRun(configPath: string, workshop: RunWorkshop): Promise<PreparedRun> {
+  const { parts, data } = workshop;
   const config = parseRunConfig(readJson(configPath), basename(configPath));
   const directory = dirname(resolve(configPath));
-  const modelFiles = readModel(config.model, directory, parts.modelFileNames);
+  // What is wrong with these is told before a large model is downloaded
   const evaluation = readEvaluation(config, directory, parts);
-  const adapter = await fitting(config, () => parts.describeAdapter(modelFiles, config));
   const noiseMultiplier = await fitting(config, () => parts.resolveNoiseMultiplier(config));
+  const model = await packedModel(config, directory, workshop);
+  const adapter = await fitting(config, () => parts.describeAdapter(model.files, config));
   const plan: RunPlan = {
     config,
     noiseMultiplier,
-    model: describeModel(config.model, modelFiles),
+    model: { ...model, files: storeModel(data.files, model.files) },
     basisHash: adapter.basisHash,
     parameterCount: adapter.parameterCount,
+    trainedRanges: adapter.trainedRanges,
   };
   return {
     plan,
     planHash: await hashPlan(plan),
     initialParameters: adapter.initialParameters,
-    modelFiles,
     evaluation,
   };
 }
@@ -59,52 +73,20 @@ export function newRun({ plan, planHash }: PreparedRun): ResolvedRun {
   return { runId: `${slug || 'run'}-${randomBytes(4).toString('hex')}`, plan, planHash };
 }
 
-/**
- * The model part of a plan. The address of a file holds a hash over the whole model instead of a run id: the plan must
- * not depend on the run, and a tab that has the model of one run cached has it for all.
- */
-function describeModel(model: string, files: ModelFiles): RunPlan['model'] {
-  const hashed = [...files].map(([name, bytes]) => ({
-    name,
-    sizeBytes: bytes.byteLength,
-    sha256: sha256Of(bytes),
-  }));
-  const key = sha256Of(canonicalJson(hashed)).slice(0, 16);
-  return {
-    name: basename(model),
-    files: hashed.map((file) => ({ ...file, path: `/models/${key}/${encodeURIComponent(file.name)}` })),
-  };
-}
-
-function readModel(model: string, configDirectory: string, fileNames: readonly string[]): ModelFiles {
-  if (model.startsWith('hf:')) {
-    throw new ChoraleError(
-      'CONFIG_INVALID',
-      `expected an embedded model's name or a directory, got "${model}": models are not downloaded yet; download it and name the directory`,
-    );
-  }
-  const embedded = /^[a-z0-9][a-z0-9-]*$/.test(model)
-    ? resolve(REPOSITORY_ROOT, 'assets/models', model)
-    : null;
-  const directory = embedded !== null && existsSync(embedded) ? embedded : resolve(configDirectory, model);
-  if (!existsSync(directory)) {
-    throw new ChoraleError(
-      'CONFIG_INVALID',
-      `expected model "${model}" to be embedded (assets/models) or a directory beside the config, found neither`,
-    );
-  }
-  return new Map(
-    fileNames.toSorted().map((name) => {
-      const path = resolve(directory, name);
-      if (!existsSync(path)) {
-        throw new ChoraleError(
-          'MODEL_INVALID',
-          `expected ${name} in the model directory ${directory}, it is not there`,
-        );
-      }
-      return [name, readFileSync(path)];
-    }),
-  );
+/** Both forms are in memory at once only in here. */
+async function packedModel(
+  config: RunConfig,
+  configDirectory: string,
+  { data, parts, hub, onDownload, log }: RunWorkshop,
+): Promise<Pick<RunPlan['model'], 'name' | 'source'> & { files: ModelFiles }> {
+  const { name, source, files } = await openSourceModel(config.model, configDirectory, {
+    hub,
+    directory: data.hubModelsPath,
+    neededModelFiles: parts.neededModelFiles,
+    onProgress: onDownload,
+    log,
+  });
+  return { name, source, files: parts.packModel(files) };
 }
 
 function readEvaluation(
@@ -118,7 +100,7 @@ function readEvaluation(
     throw new ChoraleError('CONFIG_INVALID', `evaluation.file: expected a file at ${path}, found none`);
   }
   const bytes = readFileSync(path);
-  const { rows } = parts.parseLabelledRows(bytes, basename(path), config.task.labels);
+  const { rows } = parts.parseLabelledRows(bytes, basename(path), config.task);
   if (rows.length === 0) {
     throw new ChoraleError('DATA_EMPTY', `evaluation.file: expected labelled rows in ${path}, found none`);
   }

@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Socket } from 'socket.io-client';
 import { io } from 'socket.io-client';
 import type { RunDetail } from '@chorale/protocol';
-import { runDetailSchema } from '@chorale/protocol';
+import { modelPiecePath, runDetailSchema, sha256Hex } from '@chorale/protocol';
 import type { RunningServer } from './server.ts';
 import { TestSite, asAdmin, codeOf, getRun, until } from './testServer.fixture.ts';
 
@@ -221,18 +223,23 @@ describe('pages and files', () => {
   it('serves the model files of a plan, for ever, and no others', async () => {
     const { run } = await getRun(server);
     expect(run.plan.model.files.map(({ name }) => name)).toEqual(['config.json', 'weights.bin']);
-    for (const file of run.plan.model.files) {
-      const response = await fetch(base + file.path);
+    for (const piece of run.plan.model.files.flatMap(({ pieces }) => pieces)) {
+      const response = await fetch(base + modelPiecePath(piece));
       expect(response.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
       expect(response.headers.get('cross-origin-resource-policy')).toBe('same-origin');
       const bytes = new Uint8Array(await response.arrayBuffer());
-      expect(bytes.byteLength).toBe(file.sizeBytes);
-      const { sha256Hex } = await import('@chorale/protocol');
-      expect(await sha256Hex(bytes)).toBe(file.sha256);
+      expect(bytes.byteLength).toBe(piece.sizeBytes);
+      expect(await sha256Hex(bytes)).toBe(piece.sha256);
+      const etag = response.headers.get('etag')!;
+      const again = await fetch(base + modelPiecePath(piece), { headers: { 'if-none-match': etag } });
+      expect([again.status, (await again.arrayBuffer()).byteLength]).toEqual([304, 0]);
     }
-    const raw = run.plan.model.files[0]!.path.replace('config.json', '..%2F..%2Frun.json');
-    expect((await fetch(base + raw)).status).toBe(404);
-    expect((await fetch(`${base}/models/none/config.json`)).status).toBe(404);
+    // The public test file lies in the same folder, and is of no model
+    const testFile = createHash('sha256').update('one\ntwo\n').digest('hex');
+    expect(existsSync(`${site.dataDir}/files/${testFile}`)).toBe(true);
+    for (const path of [testFile, '..%2Fchorale.sqlite', 'none', 'none/config.json']) {
+      expect((await fetch(`${base}/models/${path}`)).status).toBe(404);
+    }
   });
 
   it('has no run under an unknown id', async () => {

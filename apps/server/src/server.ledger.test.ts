@@ -57,7 +57,7 @@ describe("the server's copy of a ledger", () => {
       return [code, (await a!.joinOrThrow()).chargedRounds];
     };
     expect(await charged(1, a!.encode(1, [NaN, 0, 0, 0]))).toEqual(['UPDATE_NOT_FINITE', [1]]);
-    const longer = a!.encode(2, [1, 2, 3, 4, 5], { parameterCount: 5 });
+    const longer = a!.encode(2, [1, 2, 3, 4, 5], { trainedRanges: [{ start: 0, end: 5 }] });
     expect(await charged(2, longer)).toEqual(['UPDATE_SIZE', [1, 2]]);
     const counts = { correct: 1, rows: 2 };
     expect(await charged(3, a!.encode(3, U1, {}, counts))).toEqual(['UPDATE_MALFORMED', [1, 2, 3]]);

@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, it } from 'vitest';
-import { publicRunSchema, runDetailSchema } from '@chorale/protocol';
+import { modelPiecePath, publicRunSchema, runDetailSchema } from '@chorale/protocol';
 import { openDataDirectory } from './dataDirectory.ts';
 import { INITIAL_PARAMETERS, TestSite, asAdmin, getDetail, getRun, until } from './testServer.fixture.ts';
 
@@ -148,7 +148,7 @@ describe('a server that comes back', () => {
     const old = (await getRun(second, first.runId)).run.plan.model.files.find(
       ({ name }) => name === 'weights.bin',
     )!;
-    const response = await fetch(new URL(old.path, second.contributeUrl));
+    const response = await fetch(new URL(modelPiecePath(old.pieces[0]!), second.contributeUrl));
     expect(new Uint8Array(await response.arrayBuffer())).toEqual(Uint8Array.of(1, 2, 3));
   });
 

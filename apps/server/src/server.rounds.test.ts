@@ -7,6 +7,7 @@ import {
   codeOf,
   getDetail,
   getRun,
+  testParts,
   until,
 } from './testServer.fixture.ts';
 
@@ -97,6 +98,52 @@ it('runs two rounds to the mean of their updates, measured after each', async ()
   expect(site.problems).toEqual([]);
 });
 
+it('takes turns over what rounds train, and leaves the rest of the adapter alone', async () => {
+  site = new TestSite();
+  const trainedRanges = [
+    { start: 0, end: 3 },
+    { start: 2, end: 4 },
+  ];
+  const server = await site.start({
+    describeAdapter: async (files, config) => ({
+      ...(await testParts.describeAdapter(files, config)),
+      trainedRanges,
+    }),
+  });
+  const [a, b] = await site.joined(server, 2);
+  const full = await a!.round(1);
+  expect(full.parameters).toEqual(INITIAL_PARAMETERS);
+  expect(
+    codeOf(
+      await a!.ask(
+        'update',
+        { runId: server.runId, round: 1 },
+        a!.encode(1, U1.slice(0, 2), {
+          trainedRanges: [trainedRanges[1]!],
+        }),
+      ),
+    ),
+  ).toBe('UPDATE_SIZE');
+  await a!.send(1, [1, 2, 3]);
+  await b!.send(1, [3, 4, 5]);
+  const [p0, p1, p2, p3] = INITIAL_PARAMETERS;
+  const second = await a!.round(2);
+  expect(second.parameters).toEqual(Float32Array.of(p0! + 2, p1! + 3, p2! + 4, p3!));
+  await a!.send(2, [10, 20]);
+  await b!.send(2, [30, 40]);
+  const { rounds } = await until(async () => {
+    const run = await getRun(server);
+    return run.state.status === 'completed' && run;
+  }, 'completed');
+  expect(rounds.map(({ uplinkBytes }) => uplinkBytes)).toEqual([80 + 12, 80 + 12, 80 + 8]);
+  const zip = new Uint8Array(await (await asAdmin(server, `runs/${server.runId}/adapter.zip`)).arrayBuffer());
+  const { unzipSync } = await import('fflate');
+  const exported = unzipSync(zip)['adapter_model.safetensors']!;
+  expect(new Float32Array(exported.slice().buffer)).toEqual(
+    Float32Array.of(p0! + 2, p1! + 3, p2! + 4 + 20, p3! + 30),
+  );
+});
+
 it('refuses each wrong update with its own code, and goes on', async () => {
   site = new TestSite();
   const server = await site.start();
@@ -117,7 +164,9 @@ it('refuses each wrong update with its own code, and goes on', async () => {
   expect(codeOf(await send(a!.encode(1, U1, { planHash: 'f'.repeat(64) })))).toBe('UPDATE_MALFORMED');
   expect(codeOf(await send(a!.encode(1, U1, { basisHash: 'f'.repeat(64) })))).toBe('UPDATE_MALFORMED');
   expect(codeOf(await send(a!.encode(2, U1)))).toBe('UPDATE_MALFORMED'); // bytes of another round than announced
-  expect(codeOf(await send(a!.encode(1, [1, 2], { parameterCount: 2 })))).toBe('UPDATE_SIZE');
+  expect(codeOf(await send(a!.encode(1, [1, 2], { trainedRanges: [{ start: 0, end: 2 }] })))).toBe(
+    'UPDATE_SIZE',
+  );
   expect(codeOf(await a!.send(1, [1, Number.NaN, 1, 1]))).toBe('UPDATE_NOT_FINITE');
   expect(codeOf(await a!.send(1, [1, Infinity, 1, 1]))).toBe('UPDATE_NOT_FINITE');
   expect(codeOf(await a!.send(2, U1))).toBe('UPDATE_WRONG_ROUND');

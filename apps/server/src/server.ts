@@ -18,6 +18,8 @@ import { addPublicRoutes } from './http/publicRoutes.ts';
 import { sendSecurityHeaders } from './http/securityHeaders.ts';
 import { randomToken } from './identity.ts';
 import type { Log } from './log.ts';
+import type { Hub } from './models/hub.ts';
+import type { DownloadProgress } from './models/hubModel.ts';
 import type { RunAudience } from './runs/runAudience.ts';
 import { RunRegistry } from './runs/runRegistry.ts';
 import { prepareRun } from './runSetup.ts';
@@ -39,6 +41,10 @@ export type ServerOptions = {
   pages: PageFolders;
   parts: ServerParts;
   log: Log;
+  /** Where models named `hf:…` come from. */
+  hub: Hub;
+  /** Called while one is downloaded. */
+  onDownload: DownloadProgress;
   /** A new random one when not given. */
   adminToken?: string | undefined;
   timing?: RoundTiming;
@@ -61,12 +67,12 @@ const MESSAGE_BYTES = 4096;
 /**
  * Starts a server on a data directory: goes on with the runs that are in it, and creates the one of the config unless
  * it is among them.
- * @throws {ChoraleError} CONFIG_INVALID, MODEL_INVALID, STORE_ERROR or a DATA_ code
+ * @throws {ChoraleError} as `openDataDirectory` and `prepareRun`
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const prepared = await prepareRun(options.configPath, options.parts);
   const data = openDataDirectory(options.dataDir);
   try {
+    const prepared = await prepareRun(options.configPath, { ...options, data });
     return await serve(options, data, (registry) => registry.resumeOrCreate(prepared).run.runId);
   } catch (error) {
     data.close();

@@ -1,12 +1,22 @@
-import type { RunConfig, RunPlan } from '@chorale/protocol';
+import type { RunConfig, RunPlan, TrainedRange } from '@chorale/protocol';
+import type { StoredModel } from './models/storedModel.ts';
 
 /** A model directory in Hugging Face layout: file name → bytes. */
 export type ModelFiles = Map<string, Uint8Array>;
 
-/** One public test row; `label` is an index into the task's labels. */
-export type LabelledRow = { text: string; label: number };
+/** One public test row, of two texts where the task is one of pairs; `label` is an index into the task's labels. */
+export type LabelledRow = { text: string; textPair: string | null; label: number };
 
-export type EvaluationJob = { files: ModelFiles; config: RunConfig; rows: LabelledRow[] };
+export type EvaluationJob = { model: StoredModel; config: RunConfig; rows: LabelledRow[] };
+
+/** What server and tabs derive from model and config, each for itself. */
+export type AdapterFacts = {
+  basisHash: string;
+  parameterCount: number;
+  trainedRanges: TrainedRange[];
+  /** The global adapter of version 0, shape [parameterCount]. */
+  initialParameters: Float32Array;
+};
 
 /** Measures global adapters on the public test rows, one after the other. */
 export type Evaluation = {
@@ -31,18 +41,30 @@ export type PricingUrgency = 'urgent' | 'background';
  * server can be tested without a model; `trainerParts` is the real one.
  */
 export type ServerParts = {
-  /** The files of a model directory that tabs load. */
-  modelFileNames: readonly string[];
-  describeAdapter(
+  /**
+   * Of all files of a directory or hub repository those to read.
+   * @throws {Error} code MODEL_INVALID: what is missing
+   */
+  neededModelFiles(names: readonly string[]): string[];
+  /** What tabs load of a model; the same bytes on every machine. @throws {Error} code MODEL_INVALID */
+  packModel(files: ModelFiles): ModelFiles;
+  /** @param files a packed model, as tabs have it */
+  describeAdapter(files: ModelFiles, config: RunConfig): Promise<AdapterFacts>;
+  /**
+   * The global adapter as Hugging Face PEFT's files.
+   * @param files a packed model
+   * @param baseModel what the files call it
+   */
+  exportPeft(
     files: ModelFiles,
     config: RunConfig,
-  ): Promise<{ basisHash: string; parameterCount: number; initialParameters: Float32Array }>;
-  /** The global adapter as Hugging Face PEFT's files. */
-  exportPeft(files: ModelFiles, config: RunConfig, parameters: Float32Array): Map<string, Uint8Array>;
+    parameters: Float32Array,
+    baseModel: string,
+  ): Map<string, Uint8Array>;
   parseLabelledRows(
     bytes: Uint8Array,
     fileName: string,
-    labels: readonly string[],
+    task: Pick<RunConfig['task'], 'labels' | 'textPair'>,
   ): { rows: readonly LabelledRow[] };
   resolveNoiseMultiplier(config: RunConfig): number;
   /** Prices so many rounds (at least one) of a run that protects its contributors. Not on the event loop. */

@@ -19,8 +19,9 @@ import type {
   ServerToContributor,
   UpdateReceipt,
 } from '@chorale/protocol';
-import { PROTOCOL_VERSION, decodeAdapter, encodeUpdate } from '@chorale/protocol';
+import { PROTOCOL_VERSION, bindingOf, decodeAdapter, encodeUpdate } from '@chorale/protocol';
 import { sha256Of } from './fileStore.ts';
+import type { Hub } from './models/hub.ts';
 import type { RunningServer } from './server.ts';
 import { startServer } from './server.ts';
 import type { ServerParts } from './serverParts.ts';
@@ -30,10 +31,12 @@ export const INITIAL_PARAMETERS = Float32Array.of(0.5, 0, -1, 0.25);
 
 /** Parts without a model: four parameters, and an "accuracy" that tells which adapter was measured. */
 export const testParts: ServerParts = {
-  modelFileNames: ['config.json', 'weights.bin'],
+  neededModelFiles: (names) => names.toSorted(),
+  packModel: (files) => files,
   describeAdapter: async (files, config) => ({
     basisHash: sha256Of(`${files.get('weights.bin')!.length}/${config.adapter.seed}`),
     parameterCount: PARAMETER_COUNT,
+    trainedRanges: [{ start: 0, end: PARAMETER_COUNT }],
     initialParameters: INITIAL_PARAMETERS,
   }),
   exportPeft: (_files, _config, parameters) =>
@@ -46,7 +49,7 @@ export const testParts: ServerParts = {
       .decode(bytes)
       .trim()
       .split('\n')
-      .map((text) => ({ text, label: 0 })),
+      .map((text) => ({ text, textPair: null, label: 0 })),
   }),
   resolveNoiseMultiplier: (config) => (config.privacy.unit === 'none' ? 0 : 1.25),
   priceRounds: async (_plan, rounds) => ({ epsilon: rounds / 2, reason: null }),
@@ -55,6 +58,15 @@ export const testParts: ServerParts = {
     evaluate: async (parameters) => ({ accuracy: parameters[0]!, loss: parameters[1]! }),
     dispose: () => {},
   }),
+};
+
+/** Where nobody answers. */
+export const NO_HUB: Hub = {
+  endpoint: 'http://127.0.0.1:9',
+  token: null,
+  retryDelayMs: 1,
+  silenceMs: 1_000,
+  onInterruption: () => undefined,
 };
 
 const BASE_CONFIG: RunConfigInput = {
@@ -108,7 +120,7 @@ export class TestSite {
 
   async start(
     parts: Partial<ServerParts> = {},
-    more: { adminToken?: string; timing?: Partial<RoundTiming> } = {},
+    more: { adminToken?: string; timing?: Partial<RoundTiming>; hub?: Hub } = {},
   ): Promise<RunningServer> {
     const server = await startServer({
       dataDir: this.dataDir,
@@ -116,6 +128,8 @@ export class TestSite {
       port: 0,
       configPath: this.configPath,
       pages: this.pages,
+      hub: more.hub ?? NO_HUB,
+      onDownload: () => undefined,
       parts: { ...testParts, ...parts },
       log: (level, message) => {
         if (level !== 'info') this.problems.push(message);
@@ -171,11 +185,7 @@ export class ScriptedContributor {
 
   constructor(server: RunningServer, { run }: PublicRun, origin?: string) {
     this.run = run;
-    this.binding = {
-      planHash: run.planHash,
-      basisHash: run.plan.basisHash,
-      parameterCount: run.plan.parameterCount,
-    };
+    this.binding = bindingOf(run);
     this.socket = io(`${server.contributeUrl}contribute`, {
       transports: ['websocket'],
       forceNew: true,

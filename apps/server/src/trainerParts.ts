@@ -1,6 +1,6 @@
+import { neededModelFiles, packModel } from '@chorale/model';
 import { mechanismOf } from '@chorale/privacy';
 import {
-  MODEL_FILE_NAMES,
   describeAdapter,
   exportPeft,
   parseLabelledRows,
@@ -13,7 +13,8 @@ import type { ServerParts } from './serverParts.ts';
 
 /** The server's parts from `@chorale/trainer` and `@chorale/privacy`; evaluation and accounting run in worker threads. */
 export const trainerParts: ServerParts = {
-  modelFileNames: MODEL_FILE_NAMES,
+  neededModelFiles,
+  packModel,
   describeAdapter,
   exportPeft,
   parseLabelledRows,

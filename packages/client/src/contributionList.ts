@@ -1,3 +1,5 @@
+import type { RunPlan } from '@chorale/protocol';
+import { updateBytes } from '@chorale/protocol';
 import type { LedgerEntry } from './ledger.ts';
 import type { Releases, Spending } from './spending.ts';
 import type { Contribution } from './state.ts';
@@ -7,17 +9,17 @@ import type { StateStore } from './stateStore.ts';
 export class ContributionList {
   readonly #store: StateStore;
   readonly #spending: Spending;
-  readonly #payloadBytes: number;
+  readonly #plan: RunPlan;
   #pricing = false;
 
-  constructor(store: StateStore, spending: Spending, payloadBytes: number) {
+  constructor(store: StateStore, spending: Spending, plan: RunPlan) {
     this.#store = store;
     this.#spending = spending;
-    this.#payloadBytes = payloadBytes;
+    this.#plan = plan;
   }
 
   show(round: number, outcome: Contribution['outcome']): void {
-    const payloadBytes = this.#payloadBytes;
+    const payloadBytes = updateBytes(this.#plan, round);
     const known = this.#spending.knownShownEpsilon(this.#releasesOf({ round, outcome }));
     this.#store.setContribution(round, { outcome, spentEpsilon: known ?? null, payloadBytes });
     if (known === undefined) void this.#price();

@@ -44,7 +44,7 @@ async function prepare(): Promise<void> {
   await contributor.loadRun();
   await contributor.checkDevice();
   await contributor.readText('text,label\na,yes\n');
-  await contributor.chooseColumns({ text: 'text', label: 'label' });
+  await contributor.chooseColumns({ text: 'text', textPair: null, label: 'label' });
 }
 
 const state = () => contributor.getState();
@@ -181,7 +181,7 @@ describe('loading the run', () => {
     });
     await contributor.checkDevice();
     await contributor.readText('text,label\na,yes\n');
-    await contributor.chooseColumns({ text: 'text', label: 'label' });
+    await contributor.chooseColumns({ text: 'text', textPair: null, label: 'label' });
     await contributor.join();
     expect(state().participation.status).toBe('not-joined');
     expect(server.joins).toEqual([]);
@@ -534,6 +534,20 @@ describe('own limits', () => {
   });
 });
 
+test('what comes of rows that were removed meanwhile is not shown', async () => {
+  await open();
+  await prepare();
+  const nothing = { table: { status: 'none' }, columns: null, report: { status: 'none' } };
+  const choosing = contributor.chooseColumns({ text: 'text', textPair: null, label: 'label' });
+  contributor.clearRows();
+  await choosing;
+  expect(state().rows).toEqual(nothing);
+  const reading = contributor.readText('text,label\na,yes\n');
+  contributor.clearRows();
+  await reading;
+  expect(state().rows).toEqual(nothing);
+});
+
 describe('a worker that died', () => {
   test.each([
     ['setRun', () => contributor.loadRun(), () => state().run],
@@ -541,7 +555,7 @@ describe('a worker that died', () => {
     ['openTable', () => contributor.readText('text,label\na,yes\n'), () => state().rows.table],
     [
       'chooseColumns',
-      () => contributor.chooseColumns({ text: 'text', label: 'label' }),
+      () => contributor.chooseColumns({ text: 'text', textPair: null, label: 'label' }),
       () => state().rows.report,
     ],
   ] as const)('while %s is awaited shows as failed', async (call, act, shown) => {
@@ -561,12 +575,12 @@ describe('a worker that died', () => {
     await open();
     await prepare();
     trainer.silent.add('chooseColumns');
-    void contributor.chooseColumns({ text: 'label', label: 'text' });
+    void contributor.chooseColumns({ text: 'label', textPair: null, label: 'text' });
     trainer.die();
     expect(state()).toMatchObject({
       run: { status: 'ready' },
       device: { status: 'ready' },
-      rows: { table: { status: 'ready' }, columns: { text: 'label', label: 'text' } },
+      rows: { table: { status: 'ready' }, columns: { text: 'label', textPair: null, label: 'text' } },
     });
   });
 

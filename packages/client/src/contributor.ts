@@ -13,7 +13,15 @@ import { DEFAULT_STEP_TIMEOUT_MS, RoundLoop } from './roundLoop.ts';
 import { fetchRun } from './runConnection.ts';
 import { SEND_TICK_MS } from './sendTick.ts';
 import { Spending } from './spending.ts';
-import type { ClientError, ContributorController, ContributorState, Limits } from './state.ts';
+import type {
+  ChosenColumns,
+  ClientError,
+  ContributorController,
+  ContributorState,
+  DeviceReport,
+  Limits,
+  RowsState,
+} from './state.ts';
 import { StateStore, clientError } from './stateStore.ts';
 import { answerInTime } from './timeLimits.ts';
 import { VisitLimits } from './visitLimits.ts';
@@ -63,6 +71,8 @@ export class Contributor implements ContributorController {
   readonly #worker: TrainerWorker;
   readonly #stepTimeoutMs: number;
   #loop: RoundLoop | null = null;
+  /** Counts choices of rows: answers about earlier ones are not shown. */
+  #choice = 0;
   #ledger: Ledger | null = null;
   readonly #limits: VisitLimits;
   #workerFailure: ChoraleError | null = null;
@@ -187,8 +197,8 @@ export class Contributor implements ContributorController {
   async checkDevice(): Promise<void> {
     this.#store.set({ device: { status: 'loading', fraction: null, what: 'Looking at this device' } });
     try {
-      const value = await this.#worker.trainer.checkDevice(this.#options.forcedBackend);
-      this.#store.set({ device: { status: 'ready', value } });
+      const show = (value: DeviceReport) => this.#store.set({ device: { status: 'ready', value } });
+      show(await this.#worker.trainer.checkDevice(this.#options.forcedBackend, proxy(show)));
     } catch (error) {
       this.#store.set({ device: { status: 'failed', error: clientError(error) } });
     }
@@ -199,29 +209,38 @@ export class Contributor implements ContributorController {
   readText = (text: string): Promise<void> => this.#openTable(new Blob([text]), 'The pasted text');
 
   async #openTable(blob: Blob, name: string): Promise<void> {
-    this.#setRows({ table: { status: 'loading', fraction: null, what: `Reading ${name}` } });
+    const choice = ++this.#choice;
+    const setTable = (table: RowsState['table']) => {
+      if (choice === this.#choice) this.#setRows({ table });
+    };
+    setTable({ status: 'loading', fraction: null, what: `Reading ${name}` });
     try {
       const value = await this.#worker.trainer.openTable(blob, name);
-      this.#setRows({ table: { status: 'ready', value } });
+      setTable({ status: 'ready', value });
     } catch (error) {
-      this.#setRows({ table: { status: 'failed', error: clientError(error) } });
+      setTable({ status: 'failed', error: clientError(error) });
     }
   }
 
-  async chooseColumns(columns: { text: string; label: string }): Promise<void> {
+  async chooseColumns(columns: ChosenColumns): Promise<void> {
     const { table } = this.#store.state.rows;
-    const show = (what: string, fraction: number | null) =>
-      this.#setRows({ table, columns, report: { status: 'loading', fraction, what } });
+    const choice = ++this.#choice;
+    const setReport = (report: RowsState['report']) => {
+      // Rows that were removed or chosen anew meanwhile do not come back
+      if (choice === this.#choice) this.#setRows({ table, columns, report });
+    };
+    const show = (what: string, fraction: number | null) => setReport({ status: 'loading', fraction, what });
     show('Checking the rows', null);
     try {
       const value = await this.#worker.trainer.chooseColumns(columns, proxy(show));
-      this.#setRows({ table, columns, report: { status: 'ready', value } });
+      setReport({ status: 'ready', value });
     } catch (error) {
-      this.#setRows({ table, columns, report: { status: 'failed', error: clientError(error) } });
+      setReport({ status: 'failed', error: clientError(error) });
     }
   }
 
   clearRows(): void {
+    this.#choice++;
     void this.#worker.trainer.closeTable();
     this.#setRows({});
   }

@@ -1,11 +1,13 @@
 export { createContributor } from './browserContributor.ts';
 export type {
   BackendCandidate,
+  ChosenColumns,
   ClientError,
   Contribution,
   ContributorController,
   ContributorState,
   DeviceReport,
+  DeviceTrouble,
   Limits,
   LimitsView,
   Loadable,

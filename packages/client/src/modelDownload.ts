@@ -1,62 +1,152 @@
-import type { ModelFile } from '@chorale/protocol';
+import type { ModelFile, ModelPiece } from '@chorale/protocol';
 import { ChoraleError, sha256Hex } from '@chorale/protocol';
 import type { ModelFiles } from '@chorale/trainer';
+import type { OpenPieceCache, PieceCache } from './pieceCache.ts';
+import { fetchPiece } from './pieceFetch.ts';
+
+export type ModelDownloadOptions = {
+  serverUrl: string;
+  files: readonly ModelFile[];
+  openCache: OpenPieceCache;
+  /** Called with bytes that are here, kept ones included; about a hundred times in all. */
+  onProgress: (loadedBytes: number, totalBytes: number) => void;
+  /** Before the second attempt at a piece; doubled with every further one. */
+  retryDelayMs?: number;
+};
+
+/** More at once would only share the same connection. */
+const PIECES_AT_ONCE = 3;
+
+/** One piece, and each place of the model it belongs to. */
+type PieceJob = { piece: ModelPiece; fileName: string; places: Uint8Array[] };
 
 /**
- * Fetches a run's model files from its server and checks each against the hash of the plan.
- * @param onProgress called with the share of bytes received, in [0, 1]
- * @throws {ChoraleError} DISCONNECTED (cannot be fetched), MODEL_INVALID (other bytes than the plan names)
+ * Loads a run's model: pieces that this device has kept, the others from the run's server, each checked against the hash
+ * of the plan. What arrives is kept at once, so that a later attempt goes on where this one ended.
+ * @throws {ChoraleError} DISCONNECTED (cannot be fetched), MODEL_INVALID (other bytes than the plan names, twice)
  */
-export async function downloadModel(
-  serverUrl: string,
-  files: readonly ModelFile[],
-  onProgress: (fraction: number) => void,
-): Promise<ModelFiles> {
-  const totalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-  const result: ModelFiles = new Map();
-  let receivedBytes = 0;
-  for (const file of files) {
-    const bytes = await downloadFile(new URL(file.path, serverUrl), file, (length) => {
-      receivedBytes += length;
-      onProgress(totalBytes === 0 ? 1 : Math.min(1, receivedBytes / totalBytes));
-    });
-    if ((await sha256Hex(bytes)) !== file.sha256) {
-      throw new ChoraleError(
-        'MODEL_INVALID',
-        `${file.name} is not the file this run's plan names. Reload the page.`,
-      );
-    }
-    result.set(file.name, bytes);
+export async function downloadModel({
+  serverUrl,
+  files,
+  openCache,
+  onProgress,
+  retryDelayMs = 500,
+}: ModelDownloadOptions): Promise<ModelFiles> {
+  const model: ModelFiles = new Map(files.map(({ name, sizeBytes }) => [name, roomFor(name, sizeBytes)]));
+  const jobs = pieceJobs(files, model);
+  const cache = await quietCache(
+    openCache,
+    serverUrl,
+    jobs.map(({ piece }) => piece),
+  );
+  const progress = progressOver(files, onProgress);
+  const givingUp = new AbortController();
+
+  async function load({ piece, fileName, places }: PieceJob): Promise<void> {
+    const fetchOptions = {
+      fileName,
+      signal: givingUp.signal,
+      retryDelayMs,
+      onBytes: (bytes: number) => progress(bytes * places.length),
+    };
+    const kept = await cache.get(piece);
+    if (kept) progress(piece.sizeBytes * places.length);
+    const bytes = kept ?? (await fetchPiece(serverUrl, piece, fetchOptions));
+    for (const place of places) place.set(bytes);
+    if (!kept) await cache.put(piece, bytes as Uint8Array<ArrayBuffer>);
   }
-  return result;
+
+  const queue = jobs.values();
+  const work = async (): Promise<void> => {
+    for (const job of queue) {
+      if (givingUp.signal.aborted) return;
+      await load(job);
+    }
+  };
+  const workers = Array.from({ length: PIECES_AT_ONCE }, work);
+  try {
+    await Promise.all(workers);
+  } catch (error) {
+    givingUp.abort();
+    await Promise.allSettled(workers);
+    throw error;
+  }
+  await cache.evict();
+  return model;
 }
 
-async function downloadFile(
-  url: URL,
-  { name, sizeBytes }: ModelFile,
-  onBytes: (length: number) => void,
-): Promise<Uint8Array> {
-  const failed = (why: string, cause?: unknown) =>
-    new ChoraleError('DISCONNECTED', `The model file ${name} could not be loaded: ${why}. Try again.`, {
-      cause,
-    });
-  const response = await fetch(url).catch((cause: unknown) => {
-    throw failed('no connection to the server', cause);
-  });
-  if (!response.ok || !response.body) throw failed(`the server answered ${response.status}`);
-  const bytes = new Uint8Array(sizeBytes);
-  let at = 0;
-  const reader = response.body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read().catch((cause: unknown) => {
-      throw failed('the connection broke', cause);
-    });
-    if (done) break;
-    if (at + value.byteLength > sizeBytes) throw failed(`more than the expected ${sizeBytes} bytes came`);
-    bytes.set(value, at);
-    at += value.byteLength;
-    onBytes(value.byteLength);
+/** Each piece once, also where a model holds the same bytes twice; in the order of the files. */
+function pieceJobs(files: readonly ModelFile[], model: ModelFiles): PieceJob[] {
+  const jobs = new Map<string, PieceJob>();
+  for (const { name, pieces } of files) {
+    let at = 0;
+    for (const piece of pieces) {
+      const place = model.get(name)!.subarray(at, at + piece.sizeBytes);
+      at += piece.sizeBytes;
+      const job = jobs.get(piece.sha256);
+      if (job) job.places.push(place);
+      else jobs.set(piece.sha256, { piece, fileName: name, places: [place] });
+    }
   }
-  if (at !== sizeBytes) throw failed(`${at} of ${sizeBytes} bytes came`);
-  return bytes;
+  return [...jobs.values()];
+}
+
+function roomFor(name: string, sizeBytes: number): Uint8Array {
+  try {
+    return new Uint8Array(sizeBytes);
+  } catch (cause) {
+    throw new ChoraleError(
+      'DEVICE_UNSUPPORTED',
+      `This device has no memory left for the model (${name} needs ${Math.ceil(sizeBytes / 1e6)} MB). Close other tabs and reload this page.`,
+      { cause },
+    );
+  }
+}
+
+/**
+ * The cache as loading needs it: what it gives has been checked, and it never fails. After the first piece that it could
+ * not keep it is asked to keep no more: the device is full.
+ */
+async function quietCache(
+  openCache: OpenPieceCache,
+  serverUrl: string,
+  inUse: readonly ModelPiece[],
+): Promise<Pick<PieceCache, 'get' | 'put' | 'evict'>> {
+  const cache = await openCache(serverUrl, inUse).catch(() => null);
+  let full = false;
+  return {
+    async get(piece) {
+      const bytes = (await cache?.get(piece).catch(() => null)) ?? null;
+      if (bytes === null) return null;
+      if (bytes.byteLength === piece.sizeBytes && (await sha256Hex(bytes)) === piece.sha256) return bytes;
+      await cache?.remove(piece).catch(() => undefined);
+      return null;
+    },
+    async put(piece, bytes) {
+      if (full) return;
+      await cache?.put(piece, bytes).catch(() => {
+        full = true;
+      });
+    },
+    async evict() {
+      await cache?.evict().catch(() => undefined);
+    },
+  };
+}
+
+/** @returns to be called with the bytes that came since the last call; fewer than none when they have to come again */
+function progressOver(
+  files: readonly ModelFile[],
+  onProgress: ModelDownloadOptions['onProgress'],
+): (bytes: number) => void {
+  const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  let loadedBytes = 0;
+  let shown = -1;
+  return (bytes) => {
+    loadedBytes += bytes;
+    const percent = Math.floor((100 * loadedBytes) / totalBytes);
+    if (percent === shown) return;
+    shown = percent;
+    onProgress(loadedBytes, totalBytes);
+  };
 }

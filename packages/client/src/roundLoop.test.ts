@@ -28,7 +28,7 @@ describe('a round', () => {
     const taker = await bench.join();
     expect(server.joins).toEqual([
       {
-        protocolVersion: 2,
+        protocolVersion: 3,
         runId: 'run-1',
         planHash: server.run.run.planHash,
         basisHash: server.run.run.plan.basisHash,
@@ -199,25 +199,6 @@ describe('the ledger comes first', () => {
     expect(taker.outcome(1)).toBe('accepted');
     // Still pending on the disk: the next page asks again and hears that it is a duplicate
     expect(await ledger.entries()).toMatchObject([{ round: 1, outcome: 'pending' }]);
-  });
-
-  test('a device that fails sends nothing and ends taking part', async () => {
-    const { server } = bench;
-    const taker = await bench.join();
-    server.startRound(1);
-    (await taker.training()).fail(
-      Object.assign(new Error('an error scope caught something'), { code: 'DEVICE_ERROR' }),
-    );
-    await taker.shows('stopped');
-    expect(taker.participation).toMatchObject({
-      because: 'device-error',
-      message: 'an error scope caught something',
-    });
-    await quiet();
-    expect(server.updates).toEqual([]);
-    expect(await taker.ledger.entries()).toEqual([]);
-    expect(taker.outcome(1)).toBe('abandoned');
-    expect(taker.endings).toBe(1);
   });
 });
 

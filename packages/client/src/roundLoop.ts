@@ -1,6 +1,6 @@
 import type { PrivacyPlan } from '@chorale/privacy';
 import type { Availability, PublicRun, RoundStartMessage, RunState } from '@chorale/protocol';
-import { ENDED_STATUSES, updateBytes, wireError } from '@chorale/protocol';
+import { ENDED_STATUSES, wireError } from '@chorale/protocol';
 import { Admission, otherRun } from './admission.ts';
 import { ContributionList } from './contributionList.ts';
 import type { IdentityBackup } from './identityBackup.ts';
@@ -11,7 +11,7 @@ import { Spending } from './spending.ts';
 import type { Limits, Participation, StopReason } from './state.ts';
 import type { StateStore } from './stateStore.ts';
 import { clientError } from './stateStore.ts';
-import { answerInTime } from './timeLimits.ts';
+import { StuckError, answerInTime } from './timeLimits.ts';
 import { trainRound } from './trainRound.ts';
 import { UpdateDelivery, sleep } from './updateDelivery.ts';
 import type { TrainerRemote } from './workerLink.ts';
@@ -63,6 +63,8 @@ export class RoundLoop {
   /** On the present connection, with every round counted that the server charges and this ledger did not. */
   #joined = false;
   #paused = false;
+  /** Why the device is being opened again; null when it is not. */
+  #recovering: string | null = null;
   /** Which limit of her own was reached; only a new page can change that. */
   #reading: (Participation & { status: 'reading' }) | null = null;
   /** `stop` was called; only the server's answer to it is awaited. */
@@ -104,7 +106,7 @@ export class RoundLoop {
       connection: this.#connection,
       spending: this.#spending,
     });
-    this.#contributions = new ContributionList(store, this.#spending, updateBytes(run.plan));
+    this.#contributions = new ContributionList(store, this.#spending, run.plan);
     this.#delivery = new UpdateDelivery({
       runId: run.runId,
       connection: this.#connection,
@@ -229,7 +231,7 @@ export class RoundLoop {
 
   get #availability(): Availability {
     if (this.#reading) return 'limit-reached';
-    return this.#paused ? 'paused' : 'available';
+    return this.#paused || this.#recovering !== null ? 'paused' : 'available';
   }
 
   #tellAvailability(): void {
@@ -289,7 +291,7 @@ export class RoundLoop {
     try {
       await this.#takePart(round, adapter);
     } catch (error) {
-      this.#onRoundError(round, error);
+      await this.#onRoundError(round, error);
     } finally {
       this.#busyRound = null;
       this.#showIdle();
@@ -353,7 +355,7 @@ export class RoundLoop {
     return entry;
   }
 
-  #onRoundError(round: number, error: unknown): void {
+  async #onRoundError(round: number, error: unknown): Promise<void> {
     // Once it is in the ledger it counts, whatever failed afterwards
     if (!this.#spending.entry(round)) this.#contributions.show(round, 'abandoned');
     // Given up on purpose: paused, stopped, or the round closed first
@@ -363,7 +365,26 @@ export class RoundLoop {
     if (code.startsWith('UPDATE_'))
       this.#refuse(`the adapter the server sent is not of its plan (${message})`);
     else if (code === 'PLAN_CHANGED') this.#end('refused', message);
+    else if (code === 'DEVICE_ERROR' && !(error instanceof StuckError)) await this.#recoverDevice(message);
     else this.#end('device-error', message);
+  }
+
+  /** After a round that the device failed in: nothing of it was released, and nobody is to wait for it meanwhile. */
+  async #recoverDevice(reason: string): Promise<void> {
+    const { trainer, stepTimeoutMs } = this.#options;
+    if (this.#ended || this.#leaving) return;
+    this.#givenUp = true;
+    this.#recovering = reason;
+    this.#tellAvailability();
+    this.#showIdle();
+    try {
+      await answerInTime(trainer.recoverDevice(), stepTimeoutMs);
+    } catch (error) {
+      this.#end('device-error', clientError(error).message);
+    }
+    this.#recovering = null;
+    this.#tellAvailability();
+    if (!this.#joined) this.#showDisconnected();
   }
 
   #refuse(because: string): void {
@@ -383,7 +404,12 @@ export class RoundLoop {
   /* ---------------------------------------------- what the page shows ---------------------------------------------- */
 
   #showIdle(): void {
-    if (this.#ended || this.#paused || !this.#joined || !this.#connection.connected) return;
+    if (this.#ended || this.#paused) return;
+    if (this.#recovering !== null) {
+      this.#options.store.setParticipation({ status: 'recovering', reason: this.#recovering });
+      return;
+    }
+    if (!this.#joined || !this.#connection.connected) return;
     // Still being sent; whoever goes away when nothing more is to be done must not go yet
     if (this.#spending.awaitsAnswer) return;
     const reason = this.#options.store.state.runState?.reason ?? 'for the next round';

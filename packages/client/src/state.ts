@@ -13,7 +13,7 @@ export type ClientError = { code: ErrorCode; message: string };
 /** One way to compute, and whether this device offers it. */
 export type BackendCandidate = {
   backend: BackendName;
-  /** It could train here. */
+  /** It could train here; no longer when it has failed the self-test, or twice while training. */
   available: boolean;
   /** A renderer in software (SwiftShader, llvmpipe): chosen only when forced, since wasm is faster. */
   software: boolean;
@@ -21,13 +21,25 @@ export type BackendCandidate = {
   detail: string;
 };
 
+/** What failed while this tab took part, and what was done about it. */
+export type DeviceTrouble = {
+  backend: BackendName;
+  /** What went wrong, in words. */
+  what: string;
+  /** It was opened again, as it was or for steps of half the size; or given up for the next one. */
+  then: 'opened-again' | 'smaller-steps' | 'next-backend';
+};
+
 export type DeviceReport = {
   candidates: BackendCandidate[];
+  /** It computes, and has computed the self-test rightly. */
   backend: BackendName;
   /** Why this one, in words. */
   reason: string;
   /** By `?backend=`. */
   forced: boolean;
+  /** In the order in which they came. */
+  troubles: DeviceTrouble[];
 };
 
 /** The first look at a file or pasted text, before columns are chosen. */
@@ -38,8 +50,9 @@ export type TablePreview = {
   rowCount: number;
   /** Up to five rows, each as long as `columns`. */
   firstRows: string[][];
-  /** A guess at the column of the text and of the label; null when none fits. */
+  /** A guess at the column of the text, of a pair's second text and of the label; null when none fits. */
   suggestedText: string | null;
+  suggestedTextPair: string | null;
   suggestedLabel: string | null;
 };
 
@@ -51,14 +64,17 @@ export type RowsReport = {
   used: number;
   skipped: SkippedRows[];
   labelCounts: { label: string; count: number }[];
-  /** Rows whose text is longer than maxTokens and is cut. */
+  /** Rows whose text (for pairs: both together) is longer than maxTokens and is cut. */
   cut: number;
 };
+
+/** Which column is which; `textPair` is null in a run that reads one text of each row. */
+export type ChosenColumns = { text: string; textPair: string | null; label: string };
 
 export type RowsState = {
   table: Loadable<TablePreview>;
   /** Chosen columns and what came of them. */
-  columns: { text: string; label: string } | null;
+  columns: ChosenColumns | null;
   report: Loadable<RowsReport>;
 };
 
@@ -102,6 +118,8 @@ export type Participation =
   | { status: 'waiting'; reason: string }
   | { status: 'training'; round: number; step: number; localSteps: number }
   | { status: 'sending'; round: number; payloadBytes: number }
+  /** The device failed: the round was given up, nothing of it was sent, and the device is being opened again. */
+  | { status: 'recovering'; reason: string }
   | { status: 'paused'; reason: string }
   /** One of her own limits is reached: she trains no more and reads how the run goes on. */
   | { status: 'reading'; because: ReadingReason; message: string }
@@ -160,7 +178,7 @@ export type ContributorController = {
   checkDevice(): Promise<void>;
   readFile(file: File): Promise<void>;
   readText(text: string): Promise<void>;
-  chooseColumns(columns: { text: string; label: string }): Promise<void>;
+  chooseColumns(columns: ChosenColumns): Promise<void>;
   clearRows(): void;
   /** Sets her own limits; before joining only. Values out of range arrive as `limits.problem`. */
   setLimits(limits: Limits): void;

@@ -3,12 +3,19 @@ import { ChoraleError } from '@chorale/protocol';
 /** Into so many ticks the time is cut; silence may last one of them longer. */
 const TICKS = 10;
 
+/** The worker answers no more, hence it cannot be asked to open its device again either. */
+export class StuckError extends ChoraleError {
+  constructor(message: string) {
+    super('DEVICE_ERROR', message);
+  }
+}
+
 /**
  * Notices when nothing is heard of work for a time. It counts ticks rather than looking at a clock: a lid that was
  * closed over night stops the work and the ticks alike.
  */
 export class Silence {
-  /** Rejects with DEVICE_ERROR when it has lasted too long. */
+  /** Rejects with a StuckError when it has lasted too long. */
   readonly tooLong: Promise<never>;
   readonly #interval: ReturnType<typeof setInterval>;
   #silentTicks = 0;
@@ -21,7 +28,7 @@ export class Silence {
     this.tooLong = promise;
     this.#interval = setInterval(() => {
       this.#silentTicks += 1;
-      if (this.#silentTicks > TICKS) reject(new ChoraleError('DEVICE_ERROR', message));
+      if (this.#silentTicks > TICKS) reject(new StuckError(message));
     }, timeoutMs / TICKS);
   }
 
@@ -35,8 +42,8 @@ export class Silence {
 }
 
 /**
- * An answer of the worker, or DEVICE_ERROR when none comes in time.
- * @throws {ChoraleError} DEVICE_ERROR, and whatever the worker answers
+ * An answer of the worker.
+ * @throws {StuckError} none comes in time; and whatever the worker answers
  */
 export async function answerInTime<T>(answer: Promise<T>, timeoutMs: number): Promise<T> {
   const silence = new Silence(timeoutMs, stuckMessage(timeoutMs));

@@ -3,17 +3,15 @@ import type { DpEvent, PrivacyPlan } from '@chorale/privacy';
 import { roundEvent } from '@chorale/privacy';
 import { ChoraleError, canonicalJson } from '@chorale/protocol';
 import { Silence, stuckMessage } from './timeLimits.ts';
-import type { TrainedRound } from './trainerHost.ts';
+import type { RoundTask, TrainedRound } from './trainerHost.ts';
 import type { TrainerRemote } from './workerLink.ts';
-
-export type RoundTask = { adapter: Uint8Array; round: number; planHash: string };
 
 /**
  * Has a round trained in the worker, and holds what comes of it against the plan.
  * @param onStep called with the number of steps done, at first with 0
  * @param stepTimeoutMs a device that makes no step for so long is stuck
- * @throws {ChoraleError} DEVICE_ERROR: it is stuck; PLAN_CHANGED: what came releases other than the plan says; and
- *   whatever the worker throws
+ * @throws {StuckError} it is stuck; {ChoraleError} PLAN_CHANGED: what came releases other than the plan says; and
+ *   whatever the worker throws, DEVICE_ERROR among it
  */
 export async function trainRound(
   task: RoundTask,

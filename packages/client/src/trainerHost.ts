@@ -1,30 +1,38 @@
 import type { DpEvent, PrivacyPlan } from '@chorale/privacy';
 import { noiseSource, noisyLocalCounts, webCryptoRandom } from '@chorale/privacy';
 import type { BackendName, RunPlan } from '@chorale/protocol';
-import { ChoraleError, decodeAdapter, encodeUpdate } from '@chorale/protocol';
-import type { Compute, Example, LabelledRow, ModelFiles, Table, WasmUrls } from '@chorale/trainer';
+import { ChoraleError, bindingOf, decodeAdapter, encodeUpdate, trainedRangeOf } from '@chorale/protocol';
+import type { Compute, Example, LabelledRow, ModelFiles, Table } from '@chorale/trainer';
 import {
+  DeviceError,
   SequenceClassifier,
   checkFileSize,
-  chooseBackend,
   computeClientUpdate,
   countCorrect,
   describeAdapter,
-  openCompute,
+  microBatchSizeFor,
   privacyPlanOf,
-  probeBackends,
   readTable,
   selectRows,
   suggestColumns,
 } from '@chorale/trainer';
 import type { PricedEpsilon } from './accounting.ts';
 import { accounting } from './accounting.ts';
+import { deviceMemoryGiB, stepMemoryBytes } from './memoryBudget.ts';
 import { downloadModel } from './modelDownload.ts';
+import type { OpenPieceCache } from './pieceCache.ts';
+import type { ChosenColumns, DeviceReport, RowsReport, TablePreview } from './state.ts';
+import type { TrainingDevice } from './trainingDevice.ts';
 import { abortError } from './workerLink.ts';
-import type { DeviceReport, RowsReport, TablePreview } from './state.ts';
 
 /** A round as it comes out of the worker: the encoded update, and what the mechanisms that made it say it releases. */
 export type TrainedRound = { payload: Uint8Array; event: DpEvent };
+
+/** Texts turned into tokens between two looks at what else the worker was told. */
+const ROWS_PER_PAUSE = 250;
+
+/** What a round starts from; `adapter` is the encoded global adapter. */
+export type RoundTask = { adapter: Uint8Array; round: number; planHash: string };
 
 export type Progress = (what: string, fraction: number | null) => void;
 
@@ -33,20 +41,29 @@ export type Progress = (what: string, fraction: number | null) => void;
  * out to the page is what it shows of them and the encoded, privatised update.
  */
 export class TrainerHost {
-  readonly #wasmUrls: WasmUrls | null;
+  readonly #device: TrainingDevice;
+  readonly #openPieceCache: OpenPieceCache;
   #plan: RunPlan | null = null;
   #serverUrl = '';
-  #backend: BackendName | null = null;
+  #onDeviceChange: (report: DeviceReport) => void = () => undefined;
+  /** What the last step threw, when the device was to blame. */
+  #deviceFailure: DeviceError | null = null;
   #files: ModelFiles | null = null;
   #table: Table | null = null;
   #rows: LabelledRow[] | null = null;
-  #compute: Compute | null = null;
   #classifier: SequenceClassifier | null = null;
   #examples: Example[] = [];
+  /** Counts choices of rows: one that is no longer the last must not take effect. */
+  #choice = 0;
   #cancelled = false;
 
-  constructor(wasmUrls: WasmUrls | null) {
-    this.#wasmUrls = wasmUrls;
+  /**
+   * @param device         what computes
+   * @param openPieceCache where this device keeps models
+   */
+  constructor(device: TrainingDevice, openPieceCache: OpenPieceCache) {
+    this.#device = device;
+    this.#openPieceCache = openPieceCache;
   }
 
   /** Sets the run this worker works for; first thing to call. */
@@ -65,18 +82,40 @@ export class TrainerHost {
     return accounting.roundsWithin(plan, epsilonLimit, maxRounds);
   }
 
-  /** @throws {DeviceError} DEVICE_UNSUPPORTED */
-  async checkDevice(forced: BackendName | null): Promise<DeviceReport> {
-    const candidates = await probeBackends();
-    const { backend, reason } = chooseBackend(candidates, forced);
-    this.#backend = backend;
-    return { candidates, backend, reason, forced: forced !== null };
+  /**
+   * Chooses what computes, by opening it and having it compute the self-test.
+   * @param onChange called when that changes later on
+   * @throws {DeviceError} DEVICE_UNSUPPORTED: nothing here can train
+   */
+  async checkDevice(
+    forced: BackendName | null,
+    onChange: (report: DeviceReport) => void,
+  ): Promise<DeviceReport> {
+    this.#onDeviceChange = onChange;
+    this.#classifier = null;
+    return await this.#device.check(forced);
   }
 
-  /** @throws {ChoraleError} a DATA_ code, see `readTable` */
+  /**
+   * After a round that the device failed in: opens it again, or the next one, and loads the model anew.
+   * @throws {DeviceError} DEVICE_UNSUPPORTED: none is left that can train
+   */
+  async recoverDevice(): Promise<void> {
+    const failure = this.#deviceFailure;
+    if (!failure) return;
+    this.#deviceFailure = null;
+    const canHalve = this.#classifier !== null && (await this.#microBatchSize(this.#classifier)) > 1;
+    // Its tensors go with the device they are on
+    this.#classifier = null;
+    this.#onDeviceChange(await this.#device.recover(failure, canHalve));
+    await this.#openClassifier(() => undefined);
+  }
+
+  /** @throws {ChoraleError} a DATA_ code, see `readTable`; an AbortError when another file was opened meanwhile */
   async openTable(file: Blob, name: string): Promise<TablePreview> {
-    const labels = this.#requirePlan().config.task.labels;
+    const { task } = this.#requirePlan().config;
     this.closeTable();
+    const choice = this.#choice;
     checkFileSize(file.size, name);
     const bytes = await file.arrayBuffer().catch((cause: unknown) => {
       throw new ChoraleError(
@@ -85,9 +124,10 @@ export class TrainerHost {
         { cause },
       );
     });
-    const table = readTable(new Uint8Array(bytes), name, labels);
+    if (choice !== this.#choice) throw abortError();
+    const table = readTable(new Uint8Array(bytes), name, task.labels);
     this.#table = table;
-    const suggested = suggestColumns(table, labels);
+    const suggested = suggestColumns(table, task);
     return {
       name,
       format: table.format,
@@ -95,27 +135,42 @@ export class TrainerHost {
       rowCount: table.rows.length + table.unreadable.length,
       firstRows: table.rows.slice(0, 5),
       suggestedText: suggested.text,
+      suggestedTextPair: suggested.textPair,
       suggestedLabel: suggested.label,
     };
   }
 
   closeTable(): void {
+    this.#choice++;
     this.#table = null;
     this.#rows = null;
     this.#examples = [];
   }
 
-  /** @throws {ChoraleError} a DATA_ code, see `selectRows`; DISCONNECTED when the tokenizer cannot be loaded */
-  async chooseColumns(columns: { text: string; label: string }, progress: Progress): Promise<RowsReport> {
+  /**
+   * @throws {ChoraleError} a DATA_ code, see `selectRows`; DISCONNECTED when the tokenizer cannot be loaded; an
+   *   AbortError when other columns were chosen or the table was closed meanwhile
+   */
+  async chooseColumns(columns: ChosenColumns, progress: Progress): Promise<RowsReport> {
     if (!this.#table) throw new ChoraleError('DATA_EMPTY', 'Choose a file or paste rows first.');
-    const { labels } = this.#requirePlan().config.task;
+    const { task } = this.#requirePlan().config;
+    const choice = ++this.#choice;
     this.#rows = null;
-    const { rows, skipped } = selectRows(this.#table, columns, labels);
+    const { rows, skipped } = selectRows(this.#table, columns, task);
     const classifier = await this.#openClassifier(progress);
-    progress('Turning texts into tokens', null);
-    const encoded = rows.map((row) => ({ ...classifier.encode(row.text), label: row.label }));
+    const encoded: (Example & { cut: boolean })[] = [];
+    for (const [i, { text, textPair, label }] of rows.entries()) {
+      if (i % ROWS_PER_PAUSE === 0) {
+        progress('Turning texts into tokens', i / rows.length);
+        // A long file must not keep the worker from hearing that its rows were removed
+        await new Promise((resolve) => setTimeout(resolve));
+        if (choice !== this.#choice) throw abortError();
+      }
+      encoded.push({ ...classifier.encode(text, textPair), label });
+    }
     this.#rows = rows;
     this.#examples = encoded.map(({ sequence, label }) => ({ sequence, label }));
+    const { labels } = task;
     return {
       used: rows.length,
       skipped,
@@ -128,30 +183,40 @@ export class TrainerHost {
    * Trains one round on the chosen rows.
    * @param adapter the encoded global adapter
    * @returns the encoded update: noised, and the only thing that leaves; with the event of what it holds
-   * @throws {ChoraleError} UPDATE_… for an adapter of another run; {DeviceError} the device failed, nothing leaves;
-   *   an AbortError after `cancelRound`
+   * @throws {ChoraleError} UPDATE_… for an adapter of another run; {DeviceError} the device failed, nothing leaves, and
+   *   `recoverDevice` comes before the next round; an AbortError after `cancelRound`
    */
-  async trainRound(
-    { adapter, round, planHash }: { adapter: Uint8Array; round: number; planHash: string },
-    onStep: (step: number) => void,
-  ): Promise<TrainedRound> {
+  async trainRound(task: RoundTask, onStep: (step: number) => void): Promise<TrainedRound> {
     // Before anything is awaited: a `cancelRound` that comes meanwhile must stay
     this.#cancelled = false;
+    try {
+      return await this.#trainRound(task, onStep);
+    } catch (error) {
+      if (error instanceof DeviceError) this.#deviceFailure = error;
+      throw error;
+    }
+  }
+
+  async #trainRound(
+    { adapter, round, planHash }: RoundTask,
+    onStep: (step: number) => void,
+  ): Promise<TrainedRound> {
     const plan = this.#requirePlan();
     if (!this.#rows) throw new ChoraleError('DATA_EMPTY', 'Choose rows before joining.');
     const classifier = await this.#openClassifier(() => undefined);
-    const binding = { planHash, basisHash: plan.basisHash, parameterCount: plan.parameterCount };
+    const binding = bindingOf({ plan, planHash });
     const { parameters } = decodeAdapter(adapter, binding);
     const privacyPlan = privacyPlanOf(plan);
     const noise = noiseSource(privacyPlan.noise);
-    const compute = this.#interruptible(this.#compute!);
+    const compute = this.#interruptible(await this.#device.opened());
+    const microBatchSize = await this.#microBatchSize(classifier);
     const examples = this.#examples;
     const localCounts =
       plan.config.localMetrics === undefined
         ? null
         : noisyLocalCounts(
             privacyPlan,
-            await countCorrect(parameters, examples, { compute, classifier }),
+            await countCorrect(parameters, examples, { compute, classifier, microBatchSize }),
             noise,
           );
     onStep(0);
@@ -160,8 +225,10 @@ export class TrainerHost {
       classifier,
       examples,
       plan: privacyPlan,
+      range: trainedRangeOf(plan, round),
       random: webCryptoRandom,
       noise,
+      microBatchSize,
       onStep,
     });
     await this.#abortIfCancelled();
@@ -197,9 +264,13 @@ export class TrainerHost {
     if (this.#classifier) return this.#classifier;
     const plan = this.#requirePlan();
     progress('Loading the model', 0);
-    this.#files ??= await downloadModel(this.#serverUrl, plan.model.files, (fraction) =>
-      progress('Loading the model', fraction),
-    );
+    this.#files ??= await downloadModel({
+      serverUrl: this.#serverUrl,
+      files: plan.model.files,
+      openCache: this.#openPieceCache,
+      onProgress: (loadedBytes, totalBytes) =>
+        progress(`Loading the model: ${bytesOf(loadedBytes, totalBytes)}`, loadedBytes / totalBytes),
+    });
     const facts = await describeAdapter(this.#files, plan.config);
     if (facts.basisHash !== plan.basisHash || facts.parameterCount !== plan.parameterCount) {
       throw new ChoraleError(
@@ -208,14 +279,36 @@ export class TrainerHost {
       );
     }
     progress('Starting the device', null);
-    if (!this.#backend) await this.checkDevice(null);
-    this.#compute ??= await openCompute(this.#backend!, this.#wasmUrls ? { wasmUrls: this.#wasmUrls } : {});
-    this.#classifier = new SequenceClassifier(this.#compute, this.#files, plan.config);
-    return this.#classifier;
+    for (;;) {
+      const compute = await this.#device.opened();
+      try {
+        this.#classifier = new SequenceClassifier(compute, this.#files, plan.config);
+        return this.#classifier;
+      } catch (error) {
+        if (!(error instanceof DeviceError)) throw error;
+        this.#onDeviceChange(await this.#device.giveUp(`cannot hold the model: ${error.message}`));
+      }
+    }
+  }
+
+  /** Examples at a time: by the device and the model alone, so that it says nothing about rows. */
+  async #microBatchSize({ stepShape }: SequenceClassifier): Promise<number> {
+    const { backend, device } = await this.#device.opened();
+    const modelBytes = this.#requirePlan().model.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const memoryBytes = stepMemoryBytes({ deviceMemoryGiB: deviceMemoryGiB(), backend, modelBytes });
+    const fits = microBatchSizeFor(stepShape, { memoryBytes, maxTensorBytes: device.maxTensorBytes });
+    return Math.max(1, fits * this.#device.stepShare);
   }
 
   #requirePlan(): RunPlan {
     if (!this.#plan) throw new ChoraleError('RUN_UNKNOWN', 'No run is loaded yet. Reload the page.');
     return this.#plan;
   }
+}
+
+/** "13 of 45 MB": in ten steps, since a page reads it out whenever it changes. */
+function bytesOf(loadedBytes: number, totalBytes: number): string {
+  const [unit, size] = totalBytes < 1e6 ? ['kB', 1e3] : ['MB', 1e6];
+  const steps = Math.floor((10 * loadedBytes) / totalBytes) / 10;
+  return `${Math.floor((steps * totalBytes) / size)} of ${Math.ceil(totalBytes / size)} ${unit}`;
 }

@@ -1,4 +1,5 @@
 import { DeviceError } from './deviceError.ts';
+import { gpuAdapterFacts, isSoftwareRenderer, requestGpuAdapter, webGlRenderer } from './gpuAdapter.ts';
 
 export const BACKEND_ORDER = ['webgpu', 'webgl', 'wasm', 'cpu'] as const;
 export type BackendName = (typeof BACKEND_ORDER)[number];
@@ -13,8 +14,6 @@ export type BackendProbe = {
   /** What was found, in words. */
   detail: string;
 };
-
-const SOFTWARE_RENDERER = /swiftshader|llvmpipe|lavapipe|software|basic render|softpipe/i;
 
 /** Looks at what this page, worker or Node process offers; starts nothing that stays. */
 export async function probeBackends(): Promise<BackendProbe[]> {
@@ -40,9 +39,10 @@ export function chooseBackend(
   }
   const chosen = probes.find((p) => p.available && !p.software);
   if (!chosen) {
+    const found = probes.map((p) => `${p.backend}: ${p.detail}`).join('; ');
     throw new DeviceError(
       'DEVICE_UNSUPPORTED',
-      'This device offers no backend that can train. Use a current Chrome, Edge, Firefox or Safari.',
+      `This device offers no backend that can train (${found}). Use a current Chrome, Edge, Firefox or Safari, or another device.`,
     );
   }
   const passedOver = probes.slice(0, probes.indexOf(chosen)).map((p) => `${p.backend}: ${p.detail}`);
@@ -58,17 +58,10 @@ async function probeWebGpu(): Promise<BackendProbe> {
     software: false,
     detail,
   });
-  const gpu = (globalThis.navigator as Navigator | undefined)?.gpu;
-  if (!gpu) return missing('this browser has no WebGPU, or the page is not served over a secure connection');
-  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null);
-  if (!adapter) return missing('no graphics adapter for WebGPU');
-  const { vendor, architecture, device, description } = adapter.info;
-  // Known to return zero gradients on PowerVR (compute.md, section 2)
-  if (vendor === 'img-tec')
-    return missing('this graphics chip (PowerVR) is known to compute wrong gradients');
-  const name = description || [vendor, architecture || device].filter(Boolean).join(' ') || 'unnamed adapter';
-  const software =
-    adapter.info.isFallbackAdapter || SOFTWARE_RENDERER.test(`${name} ${architecture} ${device}`);
+  const adapter = await requestGpuAdapter();
+  if (typeof adapter === 'string') return missing(adapter);
+  const { name, software, knownBad } = gpuAdapterFacts(adapter.info);
+  if (knownBad !== null) return missing(`${name}: ${knownBad}`);
   return { backend: 'webgpu', available: true, software, detail: software ? `${name} (in software)` : name };
 }
 
@@ -85,9 +78,8 @@ function probeWebGl(): BackendProbe {
   try {
     // Without 32-bit render targets tfjs computes in 16 bits, which is no training (compute.md, section 5)
     if (!gl.getExtension('EXT_color_buffer_float')) return missing('WebGL without 32-bit floats');
-    const info = gl.getExtension('WEBGL_debug_renderer_info');
-    const name = String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
-    const software = SOFTWARE_RENDERER.test(name);
+    const name = webGlRenderer(gl);
+    const software = isSoftwareRenderer(name);
     return { backend: 'webgl', available: true, software, detail: software ? `${name} (in software)` : name };
   } finally {
     gl.getExtension('WEBGL_lose_context')?.loseContext();

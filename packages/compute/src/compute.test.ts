@@ -1,3 +1,5 @@
+import type { BackendWasm } from '@tensorflow/tfjs-backend-wasm';
+import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { openCompute } from './compute.ts';
 
@@ -7,6 +9,46 @@ test.each(['cpu', 'wasm'] as const)('the guard on %s passes results and errors t
   expect(await compute.guard(() => Promise.resolve('result'))).toBe('result');
   await expect(compute.guard(() => Promise.reject(new Error('mine')))).rejects.toThrow('mine');
   expect(compute.ops.liveTensors()).toBe(liveBefore);
+});
+
+test.each(['cpu', 'wasm'] as const)('%s can be opened again after dispose', async (backend) => {
+  const first = await openCompute(backend);
+  first.dispose();
+  const again = await openCompute(backend);
+  const values = await again.guard(async () => {
+    const tensor = again.ops.scope(() => again.ops.scale(again.ops.tensor(Float32Array.of(1, 2), [2]), 3));
+    const read = await again.ops.read(tensor);
+    again.ops.dispose(tensor);
+    return [...read];
+  });
+  expect(values).toEqual([3, 6]);
+});
+
+test('wasm refuses a tensor over its address space instead of giving it a piece of another one', async () => {
+  const { ops, guard, device } = await openCompute('wasm');
+  // 2^16 by 2^16 floats are 2^34 bytes, of which 32 bits keep none
+  const side = 2 ** 16;
+  const column = ops.tensor(new Float32Array(side), [side, 1]);
+  const row = ops.tensor(new Float32Array(side), [1, side]);
+  const step = () => Promise.resolve(ops.scope(() => ops.matMul(column, row)));
+  expect(device.maxTensorBytes).toBe(2 ** 31 - 1);
+  await expect(guard(step)).rejects.toMatchObject({ code: 'DEVICE_ERROR', failure: 'memory' });
+  ops.dispose([column, row]);
+});
+
+test('wasm whose memory is full says so instead of writing over other tensors', async () => {
+  const { ops, guard, dispose } = await openCompute('wasm');
+  const { wasm } = tf.backend() as BackendWasm;
+  const { _malloc: allocate } = wasm as object as { _malloc: (bytes: number) => number };
+  // Three of its four gigabytes; never touched, so that they take no real memory
+  for (let i = 0; i < 3; i++) allocate(2 ** 30);
+  const side = 2 ** 14;
+  const column = ops.tensor(new Float32Array(side), [side, 1]);
+  const row = ops.tensor(new Float32Array(side), [1, side]);
+  const step = () => Promise.resolve(ops.scope(() => ops.matMul(column, row))); // one gigabyte more
+  await expect(guard(step)).rejects.toMatchObject({ code: 'DEVICE_ERROR', failure: 'memory' });
+  ops.dispose([column, row]);
+  dispose();
 });
 
 test('a device that multiplies wrongly is found out', async () => {

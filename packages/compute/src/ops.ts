@@ -12,6 +12,12 @@ export type TensorTree = Tensor | null | number | TensorTree[] | { [key: string]
  */
 export type FrozenMatrix = { inDim: number; outDim: number; weight: Tensor; transposed: Tensor | null };
 
+/**
+ * `gelu` is exact, x Phi(x); `gelu-tanh` is its approximation, x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2.
+ * @see Hendrycks and Gimpel 2016, section 2
+ */
+export type Activation = 'gelu' | 'gelu-tanh' | 'relu' | 'tanh';
+
 /** What `layerNorm` keeps for its backward pass. */
 export type LayerNormSaved = { normalized: Tensor; inverseStd: Tensor };
 
@@ -45,16 +51,18 @@ export type Ops = {
   /** a [M, K] times b [L, K] transposed → [M, L]. */
   matMulNT(a: Tensor, b: Tensor): Tensor;
   add(a: Tensor, b: Tensor): Tensor;
+  /** x [M, d] plus bias [d] in every row. */
+  addBias(x: Tensor, bias: Tensor): Tensor;
   scale(a: Tensor, factor: number): Tensor;
 
   /** y = normalized * gain + bias over the last axis; x [M, d], gain and bias [d]. */
   layerNorm(x: Tensor, gain: Tensor, bias: Tensor, epsilon: number): { y: Tensor; saved: LayerNormSaved };
   layerNormBackward(dy: Tensor, gain: Tensor, saved: LayerNormSaved): Tensor;
 
-  /** Exact GELU, x * Phi(x). */
-  gelu(x: Tensor): Tensor;
-  /** Gradient of `gelu` at x for upstream dy. */
-  geluBackward(dy: Tensor, x: Tensor): Tensor;
+  /** y = activation(x), element by element, and what its backward pass needs: opaque, as large as x. */
+  activation(kind: Activation, x: Tensor): { y: Tensor; saved: Tensor };
+  /** Gradient of `activation` for its input, for upstream dy and what the forward pass saved. */
+  activationBackward(kind: Activation, dy: Tensor, saved: Tensor): Tensor;
 
   /**
    * Multi-head self-attention over N sequences of T tokens: softmax(q kᵀ / sqrt(headDim) + maskBias) v.

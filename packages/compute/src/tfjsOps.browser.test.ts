@@ -4,7 +4,10 @@ import { randomValues } from '@chorale/testing/randomValues';
 import { describe, expect, test, vi } from 'vitest';
 import { BACKEND_ORDER } from './backendProbe.ts';
 import { openCompute } from './compute.ts';
-import { checkOpsCase, opsCases } from './testing/opsCases.ts';
+import { checkOpsCase } from './testing/opsCase.ts';
+import { opsCases } from './testing/opsCases.ts';
+import { checkTapeCase, tapeCases } from './testing/tapeCases.ts';
+import { createTfjsOps } from './tfjsOps.ts';
 import { wasmUrls } from './wasmUrls.ts';
 
 // All on one page: tfjs has one backend at a time, so the order of tests is the order of backends.
@@ -19,8 +22,12 @@ for (const backend of BACKEND_ORDER) {
 
     test.each(opsCases)('$name', async (opsCase) => {
       const compute = await openCompute(backend, { wasmUrls });
-      // Under the guard, for on webgpu a failed dispatch would give stale bytes, perhaps the right ones
-      worst = Math.max(worst, await compute.guard(() => checkOpsCase(compute.ops, opsCase)));
+      worst = Math.max(worst, await checkOpsCase(compute, opsCase));
+    });
+
+    test.each(tapeCases)("gradient of $name is the tape's", async (tapeCase) => {
+      const compute = await openCompute(backend, { wasmUrls });
+      await checkTapeCase(compute, tapeCase);
     });
 
     test('the largest difference over all operations', () => {
@@ -29,6 +36,15 @@ for (const backend of BACKEND_ORDER) {
     });
   });
 }
+
+// What a device without SIMD computes with
+describe('operations on wasm without kernels of ours', () => {
+  test.each(opsCases)('$name', async (opsCase) => {
+    const { guard } = await openCompute('wasm', { wasmUrls });
+    const ops = createTfjsOps({ storeTransposed: true });
+    expect(await checkOpsCase({ ops, guard }, opsCase)).toBeLessThan(1e-4);
+  });
+});
 
 // As wide as the inner layer of a large encoder
 test('long products on webgpu are added up in one order, without atomic additions', async () => {

@@ -1,8 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Ops, Tensor } from './ops.ts';
-
-const SQRT_HALF = Math.SQRT1_2;
-const INVERSE_SQRT_2PI = 1 / Math.sqrt(2 * Math.PI);
+import { ACTIVATIONS } from './tfjsActivations.ts';
 
 /**
  * The operations on whatever tfjs backend is set. It runs on webgpu, webgl, wasm and cpu and is the reference that
@@ -22,13 +20,14 @@ export function createTfjsOps({ storeTransposed }: { storeTransposed: boolean })
       const weight = tf.tensor2d(values.slice(), [inDim, outDim], 'float32');
       return { inDim, outDim, weight, transposed: storeTransposed ? tf.transpose(weight) : null };
     },
-    linear: (x, { weight }, bias) => tf.add(product(x, weight), bias),
+    linear: (x, { weight }, bias) => product(x, weight, { bias }),
     linearBackward: (dy, { weight, transposed }) =>
-      transposed ? product(dy, transposed) : product(dy, weight, true),
+      transposed ? product(dy, transposed) : product(dy, weight, { transposeB: true }),
 
     matMul: (a, b) => product(a, b),
-    matMulNT: (a, b) => product(a, b, true),
+    matMulNT: (a, b) => product(a, b, { transposeB: true }),
     add: (a, b) => tf.add(a, b),
+    addBias: (x, bias) => tf.add(x, bias),
     scale: (a, factor) => tf.mul(a, factor),
 
     layerNorm(x, gain, bias, epsilon) {
@@ -45,11 +44,8 @@ export function createTfjsOps({ storeTransposed }: { storeTransposed: boolean })
       return tf.mul(tf.sub(tf.sub(g, tf.mean(g, -1, true)), projected), inverseStd);
     },
 
-    gelu: (x) => tf.mul(x, normalCdf(x)),
-    geluBackward(dy, x) {
-      const density = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), INVERSE_SQRT_2PI);
-      return tf.mul(dy, tf.add(normalCdf(x), tf.mul(x, density)));
-    },
+    activation: (kind, x) => ACTIVATIONS[kind].forward(x),
+    activationBackward: (kind, dy, saved) => ACTIVATIONS[kind].backward(dy, saved),
 
     attention(qRows, kRows, vRows, maskBias, heads) {
       const exampleCount = maskBias.shape[0];
@@ -125,14 +121,19 @@ const WEBGPU_PACKED_PROGRAM = 3;
  * be joined by atomic additions, in whatever order they come; then the same gradient would differ from one time to the
  * next, and with it what one example adds to a sum of grid units.
  */
-function product(a: Tensor, b: Tensor, transposeB = false): Tensor {
-  if (tf.getBackend() !== 'webgpu' || a.shape[1]! <= LONGEST_WHOLE_PRODUCT) {
-    return tf.matMul(a, b, false, transposeB);
-  }
+function product(
+  a: Tensor,
+  b: Tensor,
+  { transposeB = false, bias }: { transposeB?: boolean; bias?: Tensor } = {},
+): Tensor {
+  // The bias in the same kernel: a dispatch less
+  const multiply = () =>
+    bias ? tf.fused.matMul({ a, b, bias, transposeB }) : tf.matMul(a, b, false, transposeB);
+  if (tf.getBackend() !== 'webgpu' || a.shape[1]! <= LONGEST_WHOLE_PRODUCT) return multiply();
   const before = tf.env().getNumber(WEBGPU_PROGRAM_FLAG);
   tf.env().set(WEBGPU_PROGRAM_FLAG, WEBGPU_PACKED_PROGRAM);
   try {
-    return tf.matMul(a, b, false, transposeB);
+    return multiply();
   } finally {
     tf.env().set(WEBGPU_PROGRAM_FLAG, before);
   }
@@ -159,10 +160,6 @@ function maskUnused(x: Tensor, weights: Tensor): Tensor {
 function sumRows(weights: Float32Array, x: Tensor): Tensor {
   const row = tf.tensor2d(weights.slice(), [1, weights.length], 'float32');
   return tf.reshape(tf.matMul(row, x as tf.Tensor2D), [-1]);
-}
-
-function normalCdf(x: Tensor): Tensor {
-  return tf.mul(tf.add(tf.erf(tf.mul(x, SQRT_HALF)), 1), 0.5);
 }
 
 function splitHeads(rows: Tensor, exampleCount: number, heads: number): Tensor {

@@ -1,13 +1,14 @@
-import { readCheckpoint } from '@chorale/model';
+import { frozenWeight, readCheckpoint } from '@chorale/model';
 import { readTinyEncoder } from '@chorale/model/testing/tinyEncoder';
+import { expectClose, relativeDifference } from '@chorale/testing/tolerance';
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { adapterLayout } from './adapterLayout.ts';
 import type { AdapterConfig } from './adapterLayout.ts';
 import { basisBytes, deriveBasis } from './basis.ts';
-import { initialHead, initialParameters } from './parameters.ts';
 
 const adapter: AdapterConfig = {
+  strategy: 'ffa-lora',
   rank: 8,
   alpha: 8,
   targetModules: ['query', 'value'],
@@ -15,11 +16,13 @@ const adapter: AdapterConfig = {
   head: 'trained',
   seed: 1,
 };
-const { config: encoder } = readCheckpoint(await readTinyEncoder());
+const checkpoint = readCheckpoint(await readTinyEncoder());
+const { config: encoder } = checkpoint;
+const weightOf = (module: string) => frozenWeight(checkpoint, module);
 const layout = adapterLayout(encoder, adapter, 2);
 const hashOf = (change: Partial<AdapterConfig>) =>
   createHash('sha256')
-    .update(basisBytes(deriveBasis(layout, { ...adapter, ...change })))
+    .update(basisBytes(deriveBasis(layout, { ...adapter, ...change }, weightOf)))
     .digest('hex');
 
 // SHA-256 by an independent derivation (Python, float64, from the comments of basis.ts and basisStream.ts)
@@ -32,7 +35,7 @@ test('the basis of the tiny encoder, rank 8, seed 1', () => {
 });
 
 test('the bytes are little-endian float32 in layout order', () => {
-  const basis = deriveBasis(layout, adapter);
+  const basis = deriveBasis(layout, adapter, weightOf);
   expect(basis.map((a) => a.length)).toEqual([1024, 1024, 1024, 1024]);
   const view = new DataView(basisBytes(basis).buffer);
   expect(view.byteLength).toBe(4 * 4096);
@@ -41,7 +44,7 @@ test('the bytes are little-endian float32 in layout order', () => {
 });
 
 test('columns of every orthonormal A are orthonormal, and differ between modules', () => {
-  const basis = deriveBasis(layout, adapter);
+  const basis = deriveBasis(layout, adapter, weightOf);
   basis.forEach((a) => {
     for (let i = 0; i < 8; i++) {
       for (let j = 0; j < 8; j++) {
@@ -55,8 +58,8 @@ test('columns of every orthonormal A are orthonormal, and differ between modules
 });
 
 test('a square orthonormal A, the largest rank there is', () => {
-  const square = { ...layout, rank: 16, modules: [{ name: 'x', inDim: 16, outDim: 4, offset: 0 }] };
-  const [a] = deriveBasis(square, adapter) as [Float32Array];
+  const square = { ...layout, rank: 16, modules: [{ ...layout.modules[0]!, inDim: 16, outDim: 4 }] };
+  const [a] = deriveBasis(square, adapter, weightOf) as [Float32Array];
   for (let i = 0; i < 16; i++) {
     for (let j = 0; j <= i; j++) {
       let dot = 0;
@@ -67,7 +70,7 @@ test('a square orthonormal A, the largest rank there is', () => {
 });
 
 test('kaiming entries fill ±1/sqrt(inDim) and no more', () => {
-  const basis = deriveBasis(layout, { ...adapter, basis: 'kaiming' });
+  const basis = deriveBasis(layout, { ...adapter, basis: 'kaiming' }, weightOf);
   const bound = 1 / Math.sqrt(128);
   const all = basis.flatMap((a) => [...a]);
   expect(Math.max(...all)).toBeLessThanOrEqual(Math.fround(bound));
@@ -78,18 +81,22 @@ test('kaiming entries fill ±1/sqrt(inDim) and no more', () => {
   expect(variance / (bound ** 2 / 3)).toBeCloseTo(1, 1);
 });
 
-test('training starts at B = 0 and the public head', () => {
-  const start = initialParameters(layout, adapter);
-  expect(start.length).toBe(4 * 8 * 128 + 256);
-  expect(start.subarray(0, layout.head.offset).every((value) => value === 0)).toBe(true);
-  const head = start.subarray(layout.head.offset);
-  expect(head).toEqual(initialHead(layout, adapter));
-  // First four of the same independent derivation
-  expect([...head.subarray(0, 4)]).toEqual(
-    [0.0161114614456892, -0.011919655837118626, -0.0009553038980811834, 0.0039189159870147705].map(
-      Math.fround,
-    ),
-  );
-  const frozen = adapterLayout(encoder, { ...adapter, head: 'frozen' }, 2);
-  expect(initialParameters(frozen, adapter)).toEqual(new Float32Array(4 * 8 * 128));
+test('every module has the singular vectors of its own weight', () => {
+  const basis = deriveBasis(layout, { ...adapter, basis: 'svd' }, weightOf);
+  const asked: string[] = [];
+  layout.modules.forEach(({ name }, i) => {
+    const one = { ...layout, modules: [layout.modules[i]!] };
+    const [alone] = deriveBasis(one, { basis: 'svd', seed: 5 }, (module) => {
+      asked.push(module);
+      return weightOf(module);
+    });
+    // Another seed starts elsewhere and ends in the same place
+    expectClose(basis[i]!, alone!, 1e-3, name);
+  });
+  expect(asked).toEqual(layout.modules.map(({ name }) => name));
+  expectFar(basis[0]!, basis[1]!);
 });
+
+function expectFar(x: Float32Array, y: Float32Array): void {
+  expect(relativeDifference(x, y)).toBeGreaterThan(0.1);
+}

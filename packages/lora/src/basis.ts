@@ -1,25 +1,34 @@
 import type { AdapterConfig, AdapterLayout } from './adapterLayout.ts';
 import { BasisStream } from './basisStream.ts';
+import { bellColumn, makeOrthonormal } from './orthonormalColumns.ts';
+import { svdBasis } from './svdBasis.ts';
 
-/** The frozen A of every adapted module, in layout order; A is [inDim, rank], row-major. */
+/** A of every adapted module before the first round, in layout order; A is [inDim, rank], row-major. */
 export type Basis = Float32Array[];
 
 /**
- * Derives the frozen A matrices. Server and tabs each do it; A never crosses the wire.
+ * Derives A of every module. Server and tabs each do it, and `docs/basis.md` says how; where the strategy does not train
+ * A it never crosses the wire.
  * - `kaiming`: entries uniform in ±1/sqrt(inDim), PEFT's start (Kaiming uniform with a = sqrt 5).
- * - `orthonormal`: columns of nearly normal entries made orthonormal by modified Gram-Schmidt, applied twice.
+ * - `orthonormal`: columns of nearly normal entries made orthonormal.
+ * - `svd`: the directions of the input that the frozen weight amplifies most.
+ * @param frozenWeight the weight [inDim, outDim] of a module by its name, row-major; asked for `svd` only
  */
 export function deriveBasis(
   layout: AdapterLayout,
   { basis, seed }: Pick<AdapterConfig, 'basis' | 'seed'>,
+  frozenWeight: (module: string) => Float32Array,
 ): Basis {
   const stream = new BasisStream(seed, basis);
-  return layout.modules.map(({ inDim }) => {
+  const { rank } = layout;
+  return layout.modules.map(({ name, inDim, outDim }) => {
     switch (basis) {
       case 'kaiming':
-        return kaiming(stream, inDim, layout.rank);
+        return kaiming(stream, inDim, rank);
       case 'orthonormal':
-        return orthonormal(stream, inDim, layout.rank);
+        return orthonormal(stream, inDim, rank);
+      case 'svd':
+        return svdBasis(frozenWeight(name), { inDim, outDim, rank }, stream);
       default:
         return basis satisfies never;
     }
@@ -46,28 +55,9 @@ function kaiming(stream: BasisStream, inDim: number, rank: number): Float32Array
 }
 
 function orthonormal(stream: BasisStream, inDim: number, rank: number): Float32Array {
-  const columns = Array.from({ length: rank }, () =>
-    Float64Array.from({ length: inDim }, () => stream.bell()),
-  );
-  columns.forEach((column, index) => {
-    // Twice: one pass leaves rounding errors of the size of the largest projection
-    for (let pass = 0; pass < 2; pass++) {
-      for (const earlier of columns.slice(0, index)) subtract(column, earlier, dot(column, earlier));
-    }
-    const norm = Math.sqrt(dot(column, column));
-    for (let i = 0; i < inDim; i++) column[i] = column[i]! / norm;
-  });
+  const columns = Array.from({ length: rank }, () => bellColumn(stream, inDim));
+  makeOrthonormal(columns, stream);
   const a = new Float32Array(inDim * rank);
   columns.forEach((column, c) => column.forEach((value, row) => (a[row * rank + c] = value)));
   return a;
-}
-
-function dot(x: Float64Array, y: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += x[i]! * y[i]!;
-  return sum;
-}
-
-function subtract(x: Float64Array, y: Float64Array, factor: number): void {
-  for (let i = 0; i < x.length; i++) x[i] = x[i]! - factor * y[i]!;
 }

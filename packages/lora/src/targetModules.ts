@@ -1,6 +1,6 @@
 import type { LayerModule } from '@chorale/model';
 
-/** Short names of a run config (PEFT's) → module names within a layer. */
+/** Short names of a run config (PEFT's for BERT) → module names within a layer. */
 const MODULE_OF_TARGET = {
   query: 'attention.self.query',
   key: 'attention.self.key',
@@ -14,4 +14,12 @@ export type TargetModule = keyof typeof MODULE_OF_TARGET;
 
 export function moduleOfTarget(target: TargetModule): LayerModule {
   return MODULE_OF_TARGET[target];
+}
+
+/** The targets that stand for these modules, each once. */
+export function targetsOfModules(modules: Iterable<LayerModule>): TargetModule[] {
+  const wanted = new Set(modules);
+  return (Object.keys(MODULE_OF_TARGET) as TargetModule[]).filter((target) =>
+    wanted.has(MODULE_OF_TARGET[target]),
+  );
 }

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { bucketLength, cutSequence, padBatch } from './batch.ts';
+import { bucketLength, padBatch } from './batch.ts';
+import type { TokenSequence } from './tokenizer/textTokenizer.ts';
 
-test('a text is cut to maxTokens and keeps its closing token', () => {
-  expect([...cutSequence([2, 7, 8, 9, 3], 5)]).toEqual([2, 7, 8, 9, 3]);
-  expect([...cutSequence([2, 7, 8, 9, 3], 4)]).toEqual([2, 7, 8, 3]);
-  expect([...cutSequence([2, 7, 8, 9, 3], 2)]).toEqual([2, 3]);
+const sequence = (ids: number[], typeIds: number[] = ids.map(() => 0)): TokenSequence => ({
+  ids: Uint32Array.from(ids),
+  typeIds: Uint8Array.from(typeIds),
 });
 
 test('lengths are rounded up to a bucket, at most maxTokens', () => {
@@ -15,7 +15,7 @@ test('lengths are rounded up to a bucket, at most maxTokens', () => {
 });
 
 test('sequences are padded, and missing rows are one padding token each', () => {
-  const batch = padBatch([Uint32Array.of(2, 7, 3), Uint32Array.of(2, 3)], {
+  const batch = padBatch([sequence([2, 7, 3, 8], [0, 0, 1, 1]), sequence([2, 3])], {
     maxTokens: 4,
     padTokenId: 9,
     exampleCount: 3,
@@ -23,8 +23,9 @@ test('sequences are padded, and missing rows are one padding token each', () => 
   expect(batch).toEqual({
     exampleCount: 3,
     tokens: 4,
-    ids: Uint32Array.of(2, 7, 3, 9, 2, 3, 9, 9, 9, 9, 9, 9),
-    mask: Uint8Array.of(1, 1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0),
+    ids: Uint32Array.of(2, 7, 3, 8, 2, 3, 9, 9, 9, 9, 9, 9),
+    typeIds: Uint8Array.of(0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0),
+    mask: Uint8Array.of(1, 1, 1, 1, 1, 1, 0, 0, 1, 0, 0, 0),
   });
 });
 
@@ -33,14 +34,12 @@ test('a batch without examples and an empty sequence still attend to one token e
     exampleCount: 2,
     tokens: 16,
   });
-  const { mask } = padBatch([new Uint32Array()], { maxTokens: 64, padTokenId: 0 });
+  const { mask } = padBatch([sequence([])], { maxTokens: 64, padTokenId: 0 });
   expect(mask.reduce((sum, real) => sum + real, 0)).toBe(1);
 });
 
 test('a sequence that was not cut, or one too many, is refused instead of running over', () => {
-  const sequence = Uint32Array.of(2, 7, 7, 7, 3);
-  expect(() => padBatch([sequence], { maxTokens: 4, padTokenId: 0 })).toThrow(RangeError);
-  expect(() => padBatch([sequence, sequence], { maxTokens: 8, padTokenId: 0, exampleCount: 1 })).toThrow(
-    RangeError,
-  );
+  const long = sequence([2, 7, 7, 7, 3]);
+  expect(() => padBatch([long], { maxTokens: 4, padTokenId: 0 })).toThrow(RangeError);
+  expect(() => padBatch([long, long], { maxTokens: 8, padTokenId: 0, exampleCount: 1 })).toThrow(RangeError);
 });

@@ -1,5 +1,4 @@
-/** Token ids of one text, cut and closed, ready to be padded. */
-export type TokenSequence = Uint32Array;
+import type { TokenSequence } from './tokenizer/textTokenizer.ts';
 
 /** Texts padded to one length; N examples of T tokens. */
 export type TokenBatch = {
@@ -7,21 +6,14 @@ export type TokenBatch = {
   tokens: number;
   /** [N*T] */
   ids: Uint32Array;
+  /** [N*T]: which text of a pair a token belongs to; 0 for padding. */
+  typeIds: Uint8Array;
   /** [N*T]: 1 for a real token, 0 for padding. */
   mask: Uint8Array;
 };
 
 /** Lengths sequences are padded to: few, because tfjs keeps GPU buffers by exact size and never frees them. */
 const LENGTH_BUCKETS = [16, 32, 64, 128, 256, 512];
-
-/**
- * Cuts a token sequence to maxTokens, keeping its last token (the closing special token).
- * @param ids token ids with special tokens
- */
-export function cutSequence(ids: number[], maxTokens: number): TokenSequence {
-  if (ids.length <= maxTokens) return Uint32Array.from(ids);
-  return Uint32Array.from([...ids.slice(0, maxTokens - 1), ids.at(-1)!]);
-}
 
 /** The smallest bucket that holds `length` tokens, at most maxTokens. */
 export function bucketLength(length: number, maxTokens: number): number {
@@ -41,7 +33,7 @@ export function padBatch(
     exampleCount = sequences.length,
   }: { maxTokens: number; padTokenId: number; exampleCount?: number },
 ): TokenBatch {
-  const longest = sequences.reduce((max, sequence) => Math.max(max, sequence.length), 1);
+  const longest = sequences.reduce((max, sequence) => Math.max(max, sequence.ids.length), 1);
   if (longest > maxTokens)
     throw new RangeError(`a sequence has ${longest} tokens, expected at most ${maxTokens}; cut it`);
   if (sequences.length > exampleCount) {
@@ -49,12 +41,16 @@ export function padBatch(
   }
   const tokens = bucketLength(longest, maxTokens);
   const ids = new Uint32Array(exampleCount * tokens).fill(padTokenId);
+  const typeIds = new Uint8Array(exampleCount * tokens);
   const mask = new Uint8Array(exampleCount * tokens);
   for (let i = 0; i < exampleCount; i++) {
     const sequence = sequences[i];
-    if (sequence) ids.set(sequence, i * tokens);
+    if (sequence) {
+      ids.set(sequence.ids, i * tokens);
+      typeIds.set(sequence.typeIds, i * tokens);
+    }
     // An all-padding row still attends to one token, so that no softmax or mean is over nothing
-    mask.fill(1, i * tokens, i * tokens + Math.max(1, sequence?.length ?? 0));
+    mask.fill(1, i * tokens, i * tokens + Math.max(1, sequence?.ids.length ?? 0));
   }
-  return { exampleCount, tokens, ids, mask };
+  return { exampleCount, tokens, ids, typeIds, mask };
 }

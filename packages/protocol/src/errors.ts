@@ -7,6 +7,8 @@ export const ERROR_CODES = {
   // Configuration and start-up
   CONFIG_INVALID: { retryable: false, meaning: 'a run config does not fit the schema' },
   MODEL_INVALID: { retryable: false, meaning: 'a checkpoint or tokenizer cannot be used' },
+  HUB_REFUSED: { retryable: false, meaning: 'the model hub does not have the model, or not for this token' },
+  HUB_UNREACHABLE: { retryable: true, meaning: 'the model hub cannot be reached, or breaks off' },
   // A contributor's own device and data
   DEVICE_UNSUPPORTED: { retryable: false, meaning: 'no backend of this device can train' },
   DEVICE_ERROR: { retryable: true, meaning: 'the device failed during a step; nothing was sent' },

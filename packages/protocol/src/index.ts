@@ -6,6 +6,7 @@ export {
   MAX_PIECE_BYTES,
   modelPiecePath,
   trainedRangeOf,
+  largestUpdateCount,
   resolvedRunSchema,
   runPlanSchema,
   sha256Schema,

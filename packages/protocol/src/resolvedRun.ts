@@ -40,6 +40,11 @@ export const trainedRangeSchema = z
   .refine(({ start, end }) => start < end, { error: 'start must be under end' });
 export type TrainedRange = z.infer<typeof trainedRangeSchema>;
 
+/** The most values that an update of a run holds. */
+export function largestUpdateCount({ trainedRanges }: { trainedRanges: readonly TrainedRange[] }): number {
+  return Math.max(...trainedRanges.map(({ start, end }) => end - start));
+}
+
 /**
  * What a round trains, noises and sends: the strategies take turns over `trainedRanges`, round by round.
  * @param round from 1

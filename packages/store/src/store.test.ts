@@ -24,10 +24,19 @@ function storedRun(runId: string, createdAtMs = 1000): StoredRun {
       noiseMultiplier: 0,
       model: {
         name: 'tiny',
-        files: [{ name: 'config.json', path: '/m/config.json', sizeBytes: 2, sha256: 'a'.repeat(64) }],
+        source: null,
+        files: [
+          {
+            name: 'config.json',
+            sizeBytes: 2,
+            sha256: 'a'.repeat(64),
+            pieces: [{ sizeBytes: 2, sha256: 'a'.repeat(64) }],
+          },
+        ],
       },
       basisHash: 'b'.repeat(64),
       parameterCount: 3,
+      trainedRanges: [{ start: 0, end: 3 }],
     },
     planHash: 'c'.repeat(64),
   };

@@ -14,6 +14,7 @@ test('the facts of the embedded model, rank 8, seed 1', async () => {
   expect(facts.basisHash).toBe('20cbccd233824c82e2d2b06a2c5d688a16f04ca0e2fd2ec2765543cc1ffdd648');
   expect(facts.parameterCount).toBe(2 * 2 * 8 * 128);
   expect(facts.initialParameters).toEqual(new Float32Array(4096));
+  expect(facts.trainedRanges).toEqual([{ start: 0, end: 4096 }]);
 });
 
 test('facts do not depend on anything but model and adapter', async () => {
@@ -30,10 +31,10 @@ test('an adapter that does not fit the model is refused', async () => {
 test('the export of a run names its model and labels', async () => {
   const config = tinyRun();
   const { initialParameters } = await describeAdapter(tinyModel(), config);
-  const files = exportPeft(tinyModel(), config, initialParameters);
+  const files = exportPeft(tinyModel(), config, initialParameters, 'org/base');
   expect(JSON.parse(new TextDecoder().decode(files.get('adapter_config.json')))).toMatchObject({
-    base_model_name_or_path: 'tiny-encoder',
-    chorale: { labels: ['bad', 'good'], pooling: 'mean' },
+    base_model_name_or_path: 'org/base',
+    chorale: { strategy: 'ffa-lora', labels: ['bad', 'good'], pooling: 'mean', textPair: false },
   });
   const tensors = readSafetensors(files.get('adapter_model.safetensors')!);
   expect(

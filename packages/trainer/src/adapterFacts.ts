@@ -1,6 +1,14 @@
-import { adapterLayout, basisBytes, deriveBasis, initialParameters, writePeft } from '@chorale/lora';
-import type { ModelFiles } from '@chorale/model';
-import { readCheckpoint } from '@chorale/model';
+import type { AdapterConfig, AdapterLayout, Basis, TrainedRange } from '@chorale/lora';
+import {
+  adapterLayout,
+  basisBytes,
+  deriveBasis,
+  initialHead,
+  initialParameters,
+  writePeft,
+} from '@chorale/lora';
+import type { Checkpoint, ModelFiles } from '@chorale/model';
+import { frozenWeight, readCheckpoint } from '@chorale/model';
 import type { RunConfig } from '@chorale/protocol';
 import { sha256Hex } from '@chorale/protocol';
 
@@ -9,41 +17,85 @@ export type AdapterFacts = {
   /** SHA-256 over the derived A matrices. */
   basisHash: string;
   parameterCount: number;
+  /** What the first, second, … round trains; after the last one from the first again. */
+  trainedRanges: TrainedRange[];
   /** The global adapter of version 0, [parameterCount]. */
   initialParameters: Float32Array;
 };
 
 /**
- * Derives a run's adapter from its model and config.
+ * Derives a run's adapter from its model and config. A basis from singular vectors takes about a second per module of a
+ * base-sized model.
  * @throws {ModelError} the model cannot be used; {RangeError} the adapter does not fit it
  */
 export async function describeAdapter(files: ModelFiles, config: RunConfig): Promise<AdapterFacts> {
-  const layout = layoutOf(files, config);
+  const { checkpoint, layout, basis } = openAdapter(files, config);
   return {
-    basisHash: await sha256Hex(basisBytes(deriveBasis(layout, config.adapter))),
+    basisHash: await sha256Hex(basisBytes(basis)),
     parameterCount: layout.parameterCount,
-    initialParameters: initialParameters(layout, config.adapter),
+    trainedRanges: layout.trainedRanges,
+    initialParameters: initialParameters(layout, config.adapter, {
+      basis,
+      classifier: checkpoint.classifier,
+    }),
   };
 }
 
 /**
  * The global adapter in Hugging Face PEFT's layout.
  * @param parameters [parameterCount]
+ * @param baseModel  what `base_model_name_or_path` says
  * @returns file name → bytes
  */
 export function exportPeft(
   files: ModelFiles,
   config: RunConfig,
   parameters: Float32Array,
+  baseModel: string,
 ): Map<string, Uint8Array> {
-  const layout = layoutOf(files, config);
-  return writePeft(layout, config.adapter, deriveBasis(layout, config.adapter), parameters, {
-    baseModel: config.model,
-    labels: config.task.labels,
-    pooling: config.task.pooling,
-  });
+  const { checkpoint, layout, basis } = openAdapter(files, config);
+  const { labels, pooling, textPair } = config.task;
+  return writePeft(
+    {
+      encoder: checkpoint.config,
+      config: config.adapter,
+      layout,
+      parameters,
+      basis,
+      initialHead: initialHead(layout, config.adapter, checkpoint.classifier),
+      pooler: pooling === 'cls' ? checkpoint.pooler : null,
+    },
+    { baseModel, labels, pooling, textPair },
+  );
 }
 
-function layoutOf(files: ModelFiles, config: RunConfig) {
-  return adapterLayout(readCheckpoint(files).config, config.adapter, config.task.labels.length);
+/** Reads a model and derives the adapter a config puts on it. */
+export function openAdapter(
+  files: ModelFiles,
+  config: Pick<RunConfig, 'adapter' | 'task'>,
+): { checkpoint: Checkpoint; layout: AdapterLayout; basis: Basis } {
+  const checkpoint = readCheckpoint(files);
+  const layout = adapterLayout(checkpoint.config, config.adapter, config.task.labels.length);
+  return { checkpoint, layout, basis: basisOf(files, checkpoint, layout, config.adapter) };
+}
+
+/**
+ * The basis last derived of each model: a tab derives it to check it and again to use it, and a base-sized model's
+ * singular vectors take long.
+ */
+const lastBasis = new WeakMap<ModelFiles, { key: string; basis: Basis }>();
+
+function basisOf(
+  files: ModelFiles,
+  checkpoint: Checkpoint,
+  layout: AdapterLayout,
+  { basis: kind, seed }: AdapterConfig,
+): Basis {
+  const shapes = layout.modules.map(({ name, inDim }) => [name, inDim]);
+  const key = JSON.stringify([kind, seed, layout.rank, shapes]);
+  const known = lastBasis.get(files);
+  if (known?.key === key) return known.basis;
+  const basis = deriveBasis(layout, { basis: kind, seed }, (module) => frozenWeight(checkpoint, module));
+  lastBasis.set(files, { key, basis });
+  return basis;
 }

@@ -24,13 +24,14 @@ async function drawnInRound(
   await computeClientUpdate(new Float32Array(1), {
     compute,
     classifier: {
-      exampleGradients(parameters, examples, rowCount) {
+      exampleGradients(parameters, examples, rowCount, range) {
         for (const example of examples) current.push(indexOf.get(example)!);
-        return gradients.exampleGradients(parameters, examples, rowCount);
+        return gradients.exampleGradients(parameters, examples, rowCount, range);
       },
     },
     examples,
     plan: { ...examplePlan, samplingRate, localSteps },
+    range: { start: 0, end: 1 },
     random: webCryptoRandom,
     noise: noiseSource('rounded-gaussian'),
     microBatchSize: 4,

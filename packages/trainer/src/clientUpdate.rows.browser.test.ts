@@ -6,7 +6,7 @@ import { MODEL_FILE_NAMES } from '@chorale/model';
 import { randomValues } from '@chorale/testing/randomValues';
 import { expect, test } from 'vitest';
 import { SequenceClassifier } from './sequenceClassifier.ts';
-import { TWO_BUCKETS, randomExamples, randomModel } from './testing/randomTraining.ts';
+import { randomExamples, randomModel, twoBuckets } from './testing/randomTraining.ts';
 import { checkRowsStandAlone } from './testing/rowCases.ts';
 
 const BACKENDS: BackendName[] = ['webgpu', 'webgl', 'wasm'];
@@ -26,14 +26,15 @@ test.each(BACKENDS)('on %s a gradient row does not depend on the other rows, bit
   expect(compute.backend).toBe(backend);
   const options = { rowCounts: [2, 16], trials: 2 };
   for (const seed of [1, 2]) {
-    const model = randomModel(compute, seed);
+    const model = randomModel(compute, seed, ['lora', 0]);
     const check = () => checkRowsStandAlone(compute, model, randomExamples(40, seed), options);
     expect(await compute.guard(check)).toBe(4);
     model.classifier.dispose();
   }
   // The embedded model: kernels choose other programs for its sizes
-  const classifier = new SequenceClassifier(compute, await tinyEncoder(), TWO_BUCKETS);
-  const model = { classifier, parameters: randomValues(classifier.layout.parameterCount, 5, 0.05) };
+  const classifier = new SequenceClassifier(compute, await tinyEncoder(), twoBuckets('lora'));
+  const { parameterCount, trainedRanges } = classifier.layout;
+  const model = { classifier, parameters: randomValues(parameterCount, 5, 0.05), range: trainedRanges[0]! };
   const examples = randomExamples(20, 4, { vocabulary: 1000 });
   const check = () => checkRowsStandAlone(compute, model, examples, { rowCounts: [16], trials: 2 });
   expect(await compute.guard(check)).toBe(2);

@@ -1,6 +1,7 @@
 import type { BackendName } from '@chorale/compute';
 import { openCompute } from '@chorale/compute';
-import { mechanismOf, noiseSource } from '@chorale/privacy';
+import { mechanismOf } from '@chorale/privacy';
+import { seededNoiseSource } from '@chorale/privacy/simulation';
 import { forbiddenNoise } from '@chorale/privacy/testing/plans';
 import { scriptedNoise } from '@chorale/privacy/testing/scriptedNoise';
 import { expectClose } from '@chorale/testing/tolerance';
@@ -63,11 +64,11 @@ describe.each(backends)('on %s', (backend) => {
   test('an example whose gradient is not finite is dropped, and the others keep theirs', async () => {
     const compute = await openCompute(backend);
     const { options, parameters, classifier } = tinyTraining(compute, { poisoned: true });
-    const poisonedId = classifier.encode(POISONED_WORD).sequence[1]!;
-    const bad = options.examples.filter(({ sequence }) => sequence.includes(poisonedId));
-    const good = options.examples.filter(({ sequence }) => !sequence.includes(poisonedId));
+    const poisonedId = classifier.encode(POISONED_WORD, null).sequence.ids[1]!;
+    const bad = options.examples.filter(({ sequence }) => sequence.ids.includes(poisonedId));
+    const good = options.examples.filter(({ sequence }) => !sequence.ids.includes(poisonedId));
     expect([bad.length, good.length]).toEqual([1, 5]);
-    const { gradients, losses } = classifier.exampleGradients(parameters, bad, 1);
+    const { gradients, losses } = classifier.exampleGradients(parameters, bad, 1, options.range);
     expect((await compute.ops.read(gradients)).every(Number.isNaN)).toBe(true);
     compute.ops.dispose([gradients, losses]);
 
@@ -208,7 +209,7 @@ test('the same seeds give the same round on cpu and wasm', async () => {
   for (const backend of backends) {
     const compute = await openCompute(backend);
     const { options, parameters, classifier } = tinyTraining(compute, { localSteps: 3 });
-    const noise = noiseSource('rounded-gaussian', seededRandom(2));
+    const noise = seededNoiseSource('rounded-gaussian', seededRandom(2));
     const { values } = await computeClientUpdate(parameters, { ...options, random: seededRandom(1), noise });
     updates.push(values);
     classifier.dispose();
@@ -305,7 +306,7 @@ test('every device step has the same number of rows, and examples of one padded 
   const steps = vi.spyOn(model.classifier, 'exampleGradients');
   await gridSums(compute, model, {})(examples, 4);
   const lengths = steps.mock.calls.map(([, part]) =>
-    part.map(({ sequence }) => (sequence.length <= 16 ? 16 : 24)),
+    part.map(({ sequence }) => (sequence.ids.length <= 16 ? 16 : 24)),
   );
   expect(lengths.flat()).toHaveLength(30);
   expect(new Set(lengths.flat())).toEqual(new Set([16, 24]));
@@ -318,7 +319,7 @@ test('a micro-batch of nothing but padding adds nothing', async () => {
   const compute = await openCompute('cpu');
   const { ops } = compute;
   const { options, parameters, classifier } = tinyTraining(compute);
-  const { gradients, losses } = classifier.exampleGradients(parameters, [], 4);
+  const { gradients, losses } = classifier.exampleGradients(parameters, [], 4, options.range);
   expect(norm(await ops.read(gradients))).toBeGreaterThan(0);
   const sum = ops.scope(() => ops.truncatedSum(gradients, new Float32Array(4)));
   expect(norm(await ops.read(sum))).toBe(0);

@@ -1,6 +1,7 @@
 import type { Compute } from '@chorale/compute';
+import type { TrainedRange } from '@chorale/lora';
 import type { Mechanism, NoiseSource, PrivacyPlan, Privatized, RandomSource } from '@chorale/privacy';
-import { MAX_MICRO_BATCH_SIZE, poissonSample, startLocalRound } from '@chorale/privacy';
+import { poissonSample, startLocalRound } from '@chorale/privacy';
 import { MICRO_BATCH_SIZE, microBatches } from './microBatches.ts';
 import type { Example, SequenceClassifier } from './sequenceClassifier.ts';
 
@@ -10,6 +11,8 @@ export type ClientUpdateOptions = {
   classifier: Pick<SequenceClassifier, 'exampleGradients'>;
   examples: readonly Example[];
   plan: PrivacyPlan;
+  /** What this round trains: `trainedRangeOf` the run's plan and the round. */
+  range: TrainedRange;
   /** Coins of the Poisson sample. */
   random: RandomSource;
   /** `noiseSource(plan.noise)` in product code. */
@@ -21,15 +24,18 @@ export type ClientUpdateOptions = {
 };
 
 /** Where and how gradients are computed. */
-export type GradientOptions = Pick<ClientUpdateOptions, 'compute' | 'classifier' | 'microBatchSize'>;
+export type GradientOptions = Pick<
+  ClientUpdateOptions,
+  'compute' | 'classifier' | 'range' | 'microBatchSize'
+>;
 
 /**
- * One client's round of the plan's mechanism on B and, if trained, the head: `localSteps` times Poisson sample →
- * per-example gradients → sum → step; what is clipped and noised, and when, is the local round's (`startLocalRound`). The
- * number of steps is fixed; an empty sample is a step like any other. Every step runs under the device guard, so that
- * nothing computed by a failing device leaves.
- * @param parameters the global adapter, [parameterCount]
- * @returns the change of the parameters, marked as private
+ * One client's round of the plan's mechanism on the parameters of one range, the others staying as they are: `localSteps`
+ * times Poisson sample → per-example gradients → sum → step; what is clipped and noised, and when, is the local round's
+ * (`startLocalRound`), which owns that range and nothing else. The number of steps is fixed; an empty sample is a step like
+ * any other. Every step runs under the device guard, so that nothing computed by a failing device leaves.
+ * @param parameters the global adapter, [parameterCount]; not changed
+ * @returns the change of the range's parameters, [end - start], marked as private
  * @throws {DeviceError} the device failed; the round is given up, nothing was released
  * @throws {RangeError} microBatchSize or the plan is out of range, or the noise is not of the plan's kind
  */
@@ -37,12 +43,14 @@ export async function computeClientUpdate(
   parameters: Float32Array,
   options: ClientUpdateOptions,
 ): Promise<Privatized<Float32Array>> {
-  const { compute, plan, examples, random, noise, onStep } = options;
-  const round = startLocalRound(plan, parameters, noise);
+  const { compute, plan, range, examples, random, noise, onStep } = options;
+  const round = startLocalRound(plan, parameters.subarray(range.start, range.end), noise);
+  const all = parameters.slice();
   for (let step = 1; step <= plan.localSteps; step++) {
     const drawn = poissonSample(examples.length, plan.samplingRate, random);
     const batch = Array.from(drawn, (index) => examples[index]!);
-    const sum = await compute.guard(() => sumGradients(round.parameters, batch, round.mechanism, options));
+    all.set(round.parameters, range.start);
+    const sum = await compute.guard(() => sumGradients(all, batch, round.mechanism, options));
     round.step(sum);
     onStep?.(step);
   }
@@ -58,7 +66,8 @@ export async function computeClientUpdate(
  * sensitivity. For this each example is computed in the same shape whoever is beside it (`microBatches`).
  *
  * Not private yet: the sum must go through `LocalRound.step` and nowhere else.
- * @returns [parameterCount] in float64; exact integers in grid units; zeros for an empty batch
+ * @param parameters all of them, [parameterCount]
+ * @returns [end - start] in float64; exact integers in grid units; zeros for an empty batch
  * @throws {RangeError} microBatchSize is not an integer from 1 to 512
  */
 export async function sumGradients(
@@ -67,14 +76,8 @@ export async function sumGradients(
   mechanism: Mechanism,
   options: GradientOptions,
 ): Promise<Float64Array> {
-  const { microBatchSize = MICRO_BATCH_SIZE } = options;
-  if (!Number.isSafeInteger(microBatchSize) || microBatchSize < 1 || microBatchSize > MAX_MICRO_BATCH_SIZE) {
-    throw new RangeError(
-      `microBatchSize must be an integer from 1 to ${MAX_MICRO_BATCH_SIZE}, up to which sums of grid units are exact; ` +
-        `got ${microBatchSize}`,
-    );
-  }
-  const sum = new Float64Array(parameters.length);
+  const { range, microBatchSize = MICRO_BATCH_SIZE } = options;
+  const sum = new Float64Array(range.end - range.start);
   const step = (part: readonly Example[]) =>
     microBatchSum(parameters, part, mechanism, { ...options, microBatchSize });
   const add = (values: Float32Array) => {
@@ -103,10 +106,10 @@ async function microBatchSum(
   parameters: Float32Array,
   part: readonly Example[],
   mechanism: Mechanism,
-  { compute, classifier, microBatchSize }: GradientOptions & { microBatchSize: number },
+  { compute, classifier, range, microBatchSize }: GradientOptions & { microBatchSize: number },
 ): Promise<Float32Array | null> {
   const { ops } = compute;
-  const { gradients, losses } = classifier.exampleGradients(parameters, part, microBatchSize);
+  const { gradients, losses } = classifier.exampleGradients(parameters, part, microBatchSize, range);
   const squaredNorms = ops.scope(() => ops.squaredNorms(gradients));
   const norms = await ops.read(squaredNorms);
   ops.dispose([losses, squaredNorms]);

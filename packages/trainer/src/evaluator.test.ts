@@ -19,7 +19,7 @@ test('accuracy and loss of known scores', async () => {
   const evaluator = await createEvaluator({
     files: constantModel(),
     config,
-    rows: labels.map((label) => ({ text: 'good film', label })),
+    rows: labels.map((label) => ({ text: 'good film', textPair: null, label })),
     backend: 'cpu',
   });
   const compute = await openCompute('cpu');
@@ -39,13 +39,17 @@ test('more rows than a batch, of all lengths: each row is judged by its own scor
   const compute = await openCompute('wasm');
   const liveBefore = compute.ops.liveTensors();
   const config = tinyRun();
-  const rows = Array.from({ length: 70 }, (_, i) => ({ text: TINY_TEXTS[(i * 5) % 6]!, label: (i * i) % 2 }));
+  const rows = Array.from({ length: 70 }, (_, i) => ({
+    text: TINY_TEXTS[(i * 5) % 6]!,
+    textPair: null,
+    label: (i * i) % 2,
+  }));
   const classifier = new SequenceClassifier(compute, tinyModel(), config);
   const parameters = randomValues(classifier.layout.parameterCount, 12);
   let correct = 0;
   let loss = 0;
   for (const { text, label } of rows) {
-    const [bad, good] = await classifier.logits(parameters, [classifier.encode(text).sequence]);
+    const [bad, good] = await classifier.logits(parameters, [classifier.encode(text, null).sequence]);
     if (Number(good! > bad!) === label) correct += 1;
     loss += Math.log(Math.exp(bad!) + Math.exp(good!)) - [bad!, good!][label]!;
   }

@@ -47,9 +47,11 @@ export function evaluatorOn(
   const classifier = new SequenceClassifier(compute, files, config);
   const classCount = config.task.labels.length;
   const examples = rows
-    .map((row): Example => ({ sequence: classifier.encode(row.text).sequence, label: row.label }))
+    .map(({ text, textPair, label }): Example => {
+      return { sequence: classifier.encode(text, textPair).sequence, label };
+    })
     // Similar lengths together: less padding
-    .toSorted((a, b) => a.sequence.length - b.sequence.length);
+    .toSorted((a, b) => a.sequence.ids.length - b.sequence.ids.length);
   return {
     async evaluate(parameters) {
       let correct = 0;

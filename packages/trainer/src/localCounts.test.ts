@@ -23,6 +23,13 @@ test('counts what the adapter gets right, as one by one', async () => {
     correct: 54 - correct,
     rows: 54,
   });
+  for (const microBatchSize of [1, 2, 5]) {
+    const counts = await countCorrect(parameters, examples, { compute, classifier, microBatchSize });
+    expect(counts).toEqual({ correct, rows: 54 });
+  }
+  await expect(
+    countCorrect(parameters, examples, { compute, classifier, microBatchSize: 0 }),
+  ).rejects.toThrow(/from 1 to 512/);
   expect(await countCorrect(parameters, [], { compute, classifier })).toEqual({ correct: 0, rows: 0 });
   classifier.dispose();
 });
@@ -34,8 +41,8 @@ test.each(['cpu', 'wasm'] as const)(
     const { options, parameters, classifier } = tinyTraining(compute, { poisoned: true });
     const { examples } = options;
     const all = await countCorrect(parameters, examples, { compute, classifier });
-    const poisonedId = classifier.encode(POISONED_WORD).sequence[1]!;
-    expect(examples.filter(({ sequence }) => sequence.includes(poisonedId))).toHaveLength(1);
+    const poisonedId = classifier.encode(POISONED_WORD, null).sequence.ids[1]!;
+    expect(examples.filter(({ sequence }) => sequence.ids.includes(poisonedId))).toHaveLength(1);
     for (const left of examples.keys()) {
       const fewer = await countCorrect(parameters, examples.toSpliced(left, 1), { compute, classifier });
       const alone = await countCorrect(parameters, [examples[left]!], { compute, classifier });

@@ -12,23 +12,29 @@ import { SequenceClassifier } from './sequenceClassifier.ts';
  *
  * Not private: the counts must go through `noisyLocalCounts` and nowhere else.
  * @param parameters the global adapter, [parameterCount]
+ * @param options.microBatchSize examples a device step computes, an integer from 1 to 512
  * @throws {DeviceError} the device failed
+ * @throws {RangeError} microBatchSize is out of its range
  */
 export async function countCorrect(
   parameters: Float32Array,
   examples: readonly Example[],
-  { compute, classifier }: { compute: Compute; classifier: SequenceClassifier },
+  {
+    compute,
+    classifier,
+    microBatchSize = MICRO_BATCH_SIZE,
+  }: { compute: Compute; classifier: SequenceClassifier; microBatchSize?: number },
 ): Promise<LocalCounts> {
   const scoresOf = (part: readonly Example[]) =>
     compute.guard(() =>
       classifier.logits(
         parameters,
         part.map((example) => example.sequence),
-        MICRO_BATCH_SIZE,
+        microBatchSize,
       ),
     );
   let correct = 0;
-  for (const part of microBatches(examples, MICRO_BATCH_SIZE)) {
+  for (const part of microBatches(examples, microBatchSize)) {
     const together = await scoresOf(part);
     if (together.every(Number.isFinite)) correct += countRight(part, together);
     else for (const example of part) correct += countRight([example], await scoresOf([example]));

@@ -1,103 +1,134 @@
 import type { Compute, Tensor } from '@chorale/compute';
-import type { AdapterLayout, FrozenAdapter } from '@chorale/lora';
+import type { AdapterLayout, FrozenAdapter, TrainedRange } from '@chorale/lora';
 import {
-  adapterLayout,
   adaptersOf,
-  deriveBasis,
   disposeFrozenAdapter,
+  factorsOfRange,
   initialHead,
   uploadFrozenAdapter,
 } from '@chorale/lora';
-import type { Encoder, ModelFiles, Pooling, TokenSequence } from '@chorale/model';
+import type {
+  Encoder,
+  ForwardOptions,
+  ModelFiles,
+  Pooler,
+  Pooling,
+  TextTokenizer,
+  TokenSequence,
+} from '@chorale/model';
 import {
   classify,
   classifyBackward,
-  cutSequence,
   disposeEncoder,
+  disposePooler,
   encoderBackward,
   encoderForward,
   oneHotLabels,
   padBatch,
-  poolingWeights,
-  readCheckpoint,
+  pool,
+  poolBackward,
   uploadEncoder,
+  uploadPooler,
 } from '@chorale/model';
 import type { RunConfig } from '@chorale/protocol';
+import { openAdapter } from './adapterFacts.ts';
+import type { StepShape } from './microBatchSize.ts';
 
 /** A text as the model sees it. */
 export type Example = { sequence: TokenSequence; label: number };
 
 /**
- * The frozen encoder with its adapter and head on one device: everything of a run but the trained parameters, which
- * come as a flat vector with each call.
+ * The frozen encoder with its adapter and head on one device: everything of a run but the parameters, which come as a flat
+ * vector with each call.
  */
 export class SequenceClassifier {
   readonly layout: AdapterLayout;
+  /** What a step's memory follows from, for `microBatchSizeFor`. */
+  readonly stepShape: StepShape;
   readonly #compute: Compute;
   readonly #encoder: Encoder;
+  readonly #pooler: Pooler | null;
   readonly #frozen: FrozenAdapter;
-  readonly #tokenize: (text: string) => number[];
+  readonly #tokenizer: TextTokenizer;
   readonly #maxTokens: number;
   readonly #pooling: Pooling;
   readonly #classCount: number;
 
   /** @throws {ModelError} the files are no usable model; {RangeError} the adapter does not fit it */
   constructor(compute: Compute, files: ModelFiles, config: RunConfig) {
-    const checkpoint = readCheckpoint(files);
+    const { checkpoint, layout, basis } = openAdapter(files, config);
+    const { ops } = compute;
+    this.layout = layout;
     this.#compute = compute;
-    this.#tokenize = checkpoint.tokenize;
+    this.#tokenizer = checkpoint.tokenizer;
     this.#maxTokens = Math.min(config.task.maxTokens, checkpoint.config.maxPositions);
     this.#pooling = config.task.pooling;
     this.#classCount = config.task.labels.length;
-    this.layout = adapterLayout(checkpoint.config, config.adapter, this.#classCount);
-    this.#encoder = uploadEncoder(compute.ops, checkpoint);
+    this.stepShape = { encoder: checkpoint.config, layout, maxTokens: this.#maxTokens };
+    this.#encoder = uploadEncoder(ops, checkpoint);
+    this.#pooler = uploadPooler(ops, checkpoint, this.#pooling);
     this.#frozen = uploadFrozenAdapter(
-      compute.ops,
-      this.layout,
-      deriveBasis(this.layout, config.adapter),
-      initialHead(this.layout, config.adapter),
+      ops,
+      layout,
+      basis,
+      initialHead(layout, config.adapter, checkpoint.classifier),
     );
   }
 
-  /** Tokenizes one text; `cut` says that it was longer than the task's maxTokens. */
-  encode(text: string): { sequence: TokenSequence; cut: boolean } {
-    const ids = this.#tokenize(text);
-    return { sequence: cutSequence(ids, this.#maxTokens), cut: ids.length > this.#maxTokens };
+  /**
+   * Tokenizes one text, or two that are read together; `cut` says that they were longer than the task's maxTokens.
+   * @param textPair the second text; null for a task of single texts
+   */
+  encode(text: string, textPair: string | null): { sequence: TokenSequence; cut: boolean } {
+    return this.#tokenizer.encode(text, textPair, this.#maxTokens);
   }
 
   /**
-   * Per-example gradients of the loss for all trained parameters: one batched forward and backward pass.
+   * Per-example gradients of the loss for the parameters of one range: one batched forward and backward pass.
    * Rows from `examples.length` to `rowCount` are padding, with gradients of no meaning.
-   * @param parameters [parameterCount]
-   * @returns gradients [rowCount, parameterCount] on the device (the caller disposes), and losses [rowCount]
+   * @param parameters all of them, [parameterCount]
+   * @param range one of the layout's `trainedRanges`
+   * @returns gradients [rowCount, end - start] on the device (the caller disposes), and losses [rowCount]
+   * @throws {RangeError} the strategy trains no such range
    */
   exampleGradients(
     parameters: Float32Array,
     examples: readonly Example[],
     rowCount: number,
+    range: TrainedRange,
   ): { gradients: Tensor; losses: Tensor } {
     const { ops } = this.#compute;
+    const factors = factorsOfRange(this.layout, range);
     return ops.scope(() => {
-      const { pooled, saved, weights, adapters, headWeight } = this.#forward(parameters, examples, rowCount);
+      const { adapters, head, saved, pooled } = this.#forward(parameters, examples, rowCount, {
+        save: true,
+        factors,
+      });
       const labels = Array.from({ length: rowCount }, (_, i) => examples[i]?.label ?? 0);
       const { losses, dLogits } = ops.softmaxCrossEntropy(
-        classify(ops, pooled, headWeight),
+        classify(ops, pooled.pooled, head),
         oneHotLabels(ops, labels, this.#classCount),
       );
-      const { dPooled, headGradient } = classifyBackward(ops, dLogits, pooled, headWeight);
-      const byModule = new Map<string, Tensor>();
-      const dHidden = ops.poolTokensBackward(dPooled, weights);
-      encoderBackward(ops, this.#encoder, adapters, saved, dHidden, (module, gradient) => {
-        byModule.set(module, gradient);
+      const ofHead = classifyBackward(ops, dLogits, pooled.pooled, head);
+      const dHidden = poolBackward(ops, ofHead.dPooled, pooled.saved);
+      const gradients = { a: new Map<string, Tensor>(), b: new Map<string, Tensor>() };
+      encoderBackward(ops, this.#encoder, adapters, saved!, dHidden, {
+        factors,
+        onGradient: (module, factor, gradient) => void gradients[factor].set(module, gradient),
       });
-      const packed = this.layout.modules.map(({ name }) => byModule.get(name)!);
-      if (this.layout.head.trained) packed.push(headGradient);
+      const { modules, head: headLayout } = this.layout;
+      const packed = [
+        ...(factors.b ? modules.map(({ name }) => gradients.b.get(name)!) : []),
+        ...(headLayout.trained ? [ofHead.weightGradient, ofHead.biasGradient] : []),
+        ...(factors.a ? modules.map(({ name }) => gradients.a.get(name)!) : []),
+      ];
       return { gradients: ops.packExamples(packed), losses };
     });
   }
 
   /**
    * Class scores without gradients.
+   * @param parameters all of them, [parameterCount]
    * @param rowCount rows the device computes, at least one for each sequence; the others are padding
    * @returns logits, [N * classCount] for N sequences, row by row
    */
@@ -109,8 +140,8 @@ export class SequenceClassifier {
     const { ops } = this.#compute;
     const examples = sequences.map((sequence) => ({ sequence, label: 0 }));
     const logits = ops.scope(() => {
-      const { pooled, headWeight } = this.#forward(parameters, examples, rowCount);
-      return classify(ops, pooled, headWeight);
+      const { pooled, head } = this.#forward(parameters, examples, rowCount, { save: false });
+      return classify(ops, pooled.pooled, head);
     });
     const values = await ops.read(logits);
     ops.dispose(logits);
@@ -123,20 +154,26 @@ export class SequenceClassifier {
   }
 
   dispose(): void {
-    disposeEncoder(this.#compute.ops, this.#encoder);
-    disposeFrozenAdapter(this.#compute.ops, this.#frozen);
+    const { ops } = this.#compute;
+    disposeEncoder(ops, this.#encoder);
+    disposePooler(ops, this.#pooler);
+    disposeFrozenAdapter(ops, this.#frozen);
   }
 
-  #forward(parameters: Float32Array, examples: readonly Example[], rowCount: number) {
+  #forward(
+    parameters: Float32Array,
+    examples: readonly Example[],
+    rowCount: number,
+    options: ForwardOptions,
+  ) {
     const { ops } = this.#compute;
     const batch = padBatch(
       examples.map((example) => example.sequence),
       { maxTokens: this.#maxTokens, padTokenId: this.#encoder.config.padTokenId, exampleCount: rowCount },
     );
-    const { adapters, headWeight } = adaptersOf(ops, this.layout, this.#frozen, parameters);
-    const { hidden, saved } = encoderForward(ops, this.#encoder, adapters, batch);
-    const weights = poolingWeights(ops, batch, this.#pooling);
-    const pooled = ops.poolTokens(hidden, weights); // [N, d]
-    return { pooled, saved, weights, adapters, headWeight };
+    const { adapters, head } = adaptersOf(ops, this.layout, this.#frozen, parameters);
+    const { hidden, saved } = encoderForward(ops, this.#encoder, adapters, batch, options);
+    const pooled = pool(ops, { hidden, batch, pooling: this.#pooling, pooler: this.#pooler });
+    return { adapters, head, saved, pooled };
   }
 }

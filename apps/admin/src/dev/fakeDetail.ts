@@ -45,6 +45,7 @@ export function fakeDetail({
             labels: ['negative', 'positive'],
             maxTokens: 64,
             pooling: 'mean',
+            textPair: false,
           },
           adapter: {
             strategy: 'ffa-lora',
@@ -75,17 +76,19 @@ export function fakeDetail({
         noiseMultiplier: isPrivate ? 1.1 : 0,
         model: {
           name: 'tiny-encoder',
+          source: null,
           files: [
             {
               name: 'config.json',
-              path: '/models/tiny-encoder/config.json',
               sizeBytes: 512,
               sha256: 'a0'.repeat(32),
+              pieces: [{ sizeBytes: 512, sha256: 'a0'.repeat(32) }],
             },
           ],
         },
         basisHash: '77d2'.repeat(16),
         parameterCount: 12_288,
+        trainedRanges: [{ start: 0, end: 12_288 }],
       },
     },
     state: {

@@ -1,4 +1,4 @@
-import type { RunDetail } from '@chorale/protocol';
+import type { RunDetail, RunPlan } from '@chorale/protocol';
 import { Card, CopyField, formatCount } from '@chorale/ui';
 import { messages } from '../messages.ts';
 
@@ -14,7 +14,7 @@ export function PlanCard({ detail }: { detail: RunDetail }) {
     [names.runId, detail.run.runId],
     [names.purpose, config.purpose === '' ? names.notGiven : config.purpose],
     [names.operator, config.operator === '' ? names.notGiven : config.operator],
-    [names.model, plan.model.name],
+    [names.model, modelText(plan.model)],
     [names.labels, config.task.labels.join(', ')],
     [names.adapter, names.adapterText(adapter.strategy, adapter.rank, adapter.alpha, adapter.targetModules)],
     [names.parameters, formatCount(plan.parameterCount)],
@@ -44,6 +44,11 @@ export function PlanCard({ detail }: { detail: RunDetail }) {
       </details>
     </Card>
   );
+}
+
+/** A hub's model with the commit that was downloaded: the name alone may mean another one tomorrow. */
+function modelText({ name, source }: RunPlan['model']): string {
+  return source === null ? name : `${source.repository} @ ${source.revision}`;
 }
 
 function Fact({ name, value }: { name: string; value: string }) {

@@ -169,9 +169,10 @@ function startNodeContributors(
       dataPath,
       runId: null,
       backend: backend ?? 'wasm',
-      columns: { text: null, label: null },
+      columns: { text: null, textPair: null, label: null },
       // Each is another person, as far as the run is concerned
       ledgerPath: `${dataPath}.ledger.sqlite`,
+      modelCachePath: null,
       limits: {},
       onChange: () => undefined,
     }).then(

@@ -116,8 +116,7 @@ describe('own files', () => {
     });
     expect(data.description).toContain(name);
     // Server and tabs read what was written, every row of it
-    const read = (path: string) =>
-      parseLabelledRows(new Uint8Array(readFileSync(path)), path, config.task.labels);
+    const read = (path: string) => parseLabelledRows(new Uint8Array(readFileSync(path)), path, config.task);
     for (const file of data.tabFiles) expect(read(file)).toMatchObject({ rows: { length: 8 }, skipped: [] });
     expect(read(join(out, 'public-test.csv'))).toMatchObject({ rows: { length: 24 }, skipped: [] });
   });
@@ -135,7 +134,10 @@ describe('own files', () => {
     const data = prepareDemoData(out, { tabs: 2, rounds: 1, own });
     const { labels } = configOf(data).task;
     expect(labels.map((label) => label.toLowerCase()).toSorted()).toEqual(['ham', 'spam']);
-    const read = parseLabelledRows(new Uint8Array(readFileSync(data.tabFiles[0]!)), 'tab-1.csv', labels);
+    const read = parseLabelledRows(new Uint8Array(readFileSync(data.tabFiles[0]!)), 'tab-1.csv', {
+      labels,
+      textPair: false,
+    });
     expect(read).toMatchObject({ rows: { length: 12 }, skipped: [] });
   });
 
@@ -177,7 +179,10 @@ describe('own files', () => {
     const data = prepareDemoData(out, { tabs: 2, rounds: 1, own });
     const { labels } = configOf(data).task;
     expect(labels).toEqual(['0', '1']);
-    const read = parseLabelledRows(new Uint8Array(readFileSync(data.tabFiles[1]!)), 'tab-2.csv', labels);
+    const read = parseLabelledRows(new Uint8Array(readFileSync(data.tabFiles[1]!)), 'tab-2.csv', {
+      labels,
+      textPair: false,
+    });
     expect(read.rows.map(({ label }) => label)).toEqual(Array.from({ length: 12 }, () => 1));
   });
 

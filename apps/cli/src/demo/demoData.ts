@@ -76,7 +76,7 @@ export function prepareDemoData(
     evaluation: { file: testName },
   };
   parseRunConfig(config, 'the demo config');
-  parseLabelledRows(testFile.bytes, testFile.name, labels);
+  parseLabelledRows(testFile.bytes, testFile.name, { labels, textPair: false });
   writeFileSync(join(directory, testName), testFile.bytes);
   const configPath = join(directory, 'run.json');
   writeFileSync(configPath, `${JSON.stringify(config, null, 2)}\n`);
@@ -124,7 +124,7 @@ function labelsOf(files: NamedBytes[], preferred: readonly string[]): string[] {
 }
 
 function textAndLabel(table: Table, labels: readonly string[]): Row[] {
-  const { text, label } = suggestColumns(table, labels);
+  const { text, label } = suggestColumns(table, { labels, textPair: false });
   if (text === null || label === null) {
     throw new ChoraleError(
       'DATA_NO_SUCH_COLUMN',

@@ -1,6 +1,7 @@
 import { updateBytes } from '@chorale/protocol';
 import type { RunState } from '@chorale/protocol';
 import type {
+  ChosenColumns,
   ContributorController,
   ContributorState,
   Limits,
@@ -23,7 +24,7 @@ export function createFakeController(wanted: string | null): ContributorControll
   const run = fakeRun(variant);
   const planned = fakePlannedEpsilon(variant);
   const limitsView = (limits: Limits) => fakeLimitsView(limits, run.run.plan, planned);
-  const payloadBytes = updateBytes(run.run.plan);
+  const payloadBytes = updateBytes(run.run.plan, 1);
   let lines: string[][] = [];
   let generation = 0;
   let state: ContributorState = {
@@ -70,6 +71,7 @@ export function createFakeController(wanted: string | null): ContributorControll
       rowCount: body.length,
       firstRows: body.slice(0, 5).map((row) => header.map((_, index) => row[index] ?? '')),
       suggestedText: header.find((column) => /text|sentence|review/i.test(column)) ?? null,
+      suggestedTextPair: header.filter((column) => /text|sentence|review/i.test(column))[1] ?? null,
       suggestedLabel: header.find((column) => /label|sentiment/i.test(column)) ?? null,
     };
     set({ rows: { ...emptyRows(), table: { status: 'ready', value: table } } });
@@ -214,6 +216,7 @@ export function createFakeController(wanted: string | null): ContributorControll
             backend: 'wasm',
             reason: 'The graphics card is emulated in software here, and WebAssembly is faster than that.',
             forced: false,
+            troubles: [],
           },
         },
       });
@@ -266,20 +269,18 @@ function parse(text: string): string[][] {
     .map((line) => line.split(separator).map((cell) => cell.trim()));
 }
 
-function check(
-  lines: string[][],
-  columns: { text: string; label: string },
-  labels: readonly string[],
-): RowsReport {
+function check(lines: string[][], columns: ChosenColumns, labels: readonly string[]): RowsReport {
   const [header = [], ...body] = lines;
-  const textAt = header.indexOf(columns.text);
+  const textsAt = [columns.text, columns.textPair].flatMap((column) =>
+    column === null ? [] : [header.indexOf(column)],
+  );
   const labelAt = header.indexOf(columns.label);
   const counts = new Map(labels.map((label) => [label, 0]));
   const unknown: number[] = [];
   const empty: number[] = [];
   body.forEach((row, index) => {
     const label = row[labelAt] ?? '';
-    if ((row[textAt] ?? '') === '') empty.push(index + 1);
+    if (textsAt.some((at) => (row[at] ?? '') === '')) empty.push(index + 1);
     else if (!counts.has(label)) unknown.push(index + 1);
     else counts.set(label, (counts.get(label) ?? 0) + 1);
   });

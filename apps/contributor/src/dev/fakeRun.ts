@@ -6,6 +6,7 @@ export const FAKE_VARIANTS = [
   'strong',
   'contributor',
   'counts',
+  'pairs',
   'limited',
   'refusing',
   'unprotected',
@@ -14,7 +15,7 @@ export const FAKE_VARIANTS = [
   'ended',
 ] as const;
 /**
- * `strong`: little epsilon. `contributor`: the other unit. `counts`: a run that asks for local metrics. `limited`: an
+ * `strong`: little epsilon. `contributor`: the other unit. `counts`: a run that asks for local metrics. `pairs`: two texts of each row. `limited`: an
  * epsilon limit that is soon reached. `refusing`: kept limits the plan does not fit. `unprotected`: privacy.unit none.
  */
 export type FakeVariant = (typeof FAKE_VARIANTS)[number];
@@ -45,6 +46,7 @@ export function fakeRun(variant: FakeVariant): PublicRun {
             labels: ['negative', 'positive'],
             maxTokens: 64,
             pooling: 'mean',
+            textPair: variant === 'pairs',
           },
           adapter: {
             strategy: 'ffa-lora',
@@ -81,17 +83,19 @@ export function fakeRun(variant: FakeVariant): PublicRun {
         noiseMultiplier: plannedEpsilon === null ? 0 : variant === 'strong' ? 2.4 : 1.1,
         model: {
           name: 'tiny-encoder',
+          source: null,
           files: [
             {
               name: 'config.json',
-              path: '/models/tiny-encoder/config.json',
               sizeBytes: 512,
               sha256: hash('a0'),
+              pieces: [{ sizeBytes: 512, sha256: hash('a0') }],
             },
           ],
         },
         basisHash: hash('77d2'),
         parameterCount: 12_288,
+        trainedRanges: [{ start: 0, end: 12_288 }],
       },
     },
     state: {

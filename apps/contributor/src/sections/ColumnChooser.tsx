@@ -1,50 +1,55 @@
 import { useState } from 'react';
-import type { TablePreview } from '@chorale/client';
+import type { ChosenColumns, TablePreview } from '@chorale/client';
 import { Button, DataTable, Field } from '@chorale/ui';
 import { messages } from '../messages.ts';
 
 const text = messages.data;
 
-type Columns = { text: string; label: string };
-
 export type ColumnChooserProps = {
   table: TablePreview;
+  /** Each row has two texts: a third column is chosen. */
+  textPair: boolean;
   /** What is applied now. */
-  chosen: Columns | null;
+  chosen: ChosenColumns | null;
   busy: boolean;
-  onUse: (columns: Columns) => void;
+  onUse: (columns: ChosenColumns) => void;
   onRemove: () => void;
 };
 
+/** Names of columns; empty: none chosen yet. */
+type Draft = Record<keyof ChosenColumns, string>;
+
 /** The first rows as they were read, and which column is which. */
-export function ColumnChooser({ table, chosen, busy, onUse, onRemove }: ColumnChooserProps) {
-  const [columns, setColumns] = useState<Columns>({
+export function ColumnChooser({ table, textPair, chosen, busy, onUse, onRemove }: ColumnChooserProps) {
+  const [draft, setDraft] = useState<Draft>({
     text: chosen?.text ?? table.suggestedText ?? '',
+    textPair: chosen?.textPair ?? table.suggestedTextPair ?? '',
     label: chosen?.label ?? table.suggestedLabel ?? '',
   });
   const [asked, setAsked] = useState(false);
 
-  const textError = asked && columns.text === '' ? text.chooseError : null;
-  const labelError =
-    asked && columns.label === ''
-      ? text.chooseError
-      : asked && columns.label === columns.text
-        ? text.sameError
-        : null;
-  const changed = chosen !== null && (chosen.text !== columns.text || chosen.label !== columns.label);
+  const keys: readonly (keyof Draft)[] = textPair ? ['text', 'textPair', 'label'] : ['text', 'label'];
+  const isTaken = (key: keyof Draft) =>
+    keys.slice(0, keys.indexOf(key)).some((earlier) => draft[earlier] === draft[key]);
+  const problemOf = (key: keyof Draft): string | null => {
+    if (draft[key] === '') return text.chooseError;
+    return isTaken(key) ? (textPair ? text.sameErrorPair : text.sameError) : null;
+  };
+  const complete = keys.every((key) => problemOf(key) === null);
+  const changed = chosen !== null && keys.some((key) => (chosen[key] ?? '') !== draft[key]);
 
   const use = () => {
     setAsked(true);
-    if (columns.text !== '' && columns.label !== '' && columns.text !== columns.label) onUse(columns);
+    if (complete) onUse({ ...draft, textPair: textPair ? draft.textPair : null });
   };
-  const select = (label: string, key: keyof Columns, error: string | null) => (
-    <Field label={label} error={error}>
+  const select = (label: string, key: keyof Draft) => (
+    <Field label={label} error={asked ? problemOf(key) : null}>
       {(control) => (
         <select
           {...control}
           className="ch-input"
-          value={columns[key]}
-          onChange={(event) => setColumns({ ...columns, [key]: event.currentTarget.value })}
+          value={draft[key]}
+          onChange={(event) => setDraft({ ...draft, [key]: event.currentTarget.value })}
         >
           <option value="">{text.choose}</option>
           {table.columns.map((column) => (
@@ -76,9 +81,17 @@ export function ColumnChooser({ table, chosen, busy, onUse, onRemove }: ColumnCh
         />
       </div>
       <div className="ch-columns">
-        {select(text.textColumn, 'text', textError)}
-        {select(text.labelColumn, 'label', labelError)}
+        {select(textPair ? text.firstTextColumn : text.textColumn, 'text')}
+        {textPair && select(text.secondTextColumn, 'textPair')}
+        {select(text.labelColumn, 'label')}
       </div>
+      {complete && (
+        <p className="ch-small">
+          {textPair
+            ? text.usedColumnsPair(draft.text, draft.textPair, draft.label)
+            : text.usedColumns(draft.text, draft.label)}
+        </p>
+      )}
       <div className="ch-row">
         <Button variant={chosen === null ? 'primary' : 'secondary'} busy={busy} onClick={use}>
           {text.use}

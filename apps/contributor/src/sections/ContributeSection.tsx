@@ -168,6 +168,7 @@ const KEEP_OPEN: readonly Participation['status'][] = [
   'training',
   'sending',
   'paused',
+  'recovering',
 ];
 
 const SHAPES: Record<Participation['status'], ShapeName> = {
@@ -177,6 +178,7 @@ const SHAPES: Record<Participation['status'], ShapeName> = {
   training: 'half',
   sending: 'arrow',
   paused: 'pause',
+  recovering: 'dashed',
   // Her limit did what it is for: no fault.
   reading: 'check',
   disconnected: 'triangle',

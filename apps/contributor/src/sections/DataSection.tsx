@@ -15,12 +15,14 @@ export type DataSectionProps = {
   controller: ContributorController;
   labels: readonly string[];
   maxTokens: number;
+  /** Each row has two texts, which the model reads together. */
+  textPair: boolean;
   /** The rows are being trained on and cannot change any more. */
   inUse: boolean;
 };
 
 /** Section 3: give rows, choose columns, see what will be used. */
-export function DataSection({ rows, controller, labels, maxTokens, inUse }: DataSectionProps) {
+export function DataSection({ rows, controller, labels, maxTokens, textPair, inUse }: DataSectionProps) {
   // A new key empties the file input and the text area when the rows are removed.
   const [inputKey, setInputKey] = useState(0);
   const { table, report, columns } = rows;
@@ -38,8 +40,8 @@ export function DataSection({ rows, controller, labels, maxTokens, inUse }: Data
         <p className="ch-muted">{text.inUse}</p>
       ) : (
         <>
-          <p>{text.intro}</p>
-          <RowsInput key={inputKey} controller={controller} />
+          <p>{textPair ? text.introPair : text.intro}</p>
+          <RowsInput key={inputKey} controller={controller} textPair={textPair} />
         </>
       )}
       {!inUse && table.status === 'loading' && <Progress label={text.reading} value={table.fraction} />}
@@ -49,6 +51,7 @@ export function DataSection({ rows, controller, labels, maxTokens, inUse }: Data
           // Another table starts with its own suggestions.
           key={JSON.stringify([table.value.name, table.value.columns, table.value.rowCount])}
           table={table.value}
+          textPair={textPair}
           chosen={columns}
           busy={report.status === 'loading'}
           onUse={(choice) => void controller.chooseColumns(choice)}
@@ -63,6 +66,7 @@ export function DataSection({ rows, controller, labels, maxTokens, inUse }: Data
             rowCount={table.status === 'ready' ? table.value.rowCount : report.value.used}
             labels={labels}
             maxTokens={maxTokens}
+            textPair={textPair}
           />
         )}
       </div>
@@ -79,7 +83,7 @@ function DataError({ error }: { error: ClientError }) {
   );
 }
 
-function RowsInput({ controller }: { controller: ContributorController }) {
+function RowsInput({ controller, textPair }: { controller: ContributorController; textPair: boolean }) {
   const [over, setOver] = useState(false);
   const timer = useRef<ReturnType<typeof setTimeout> | null>(null);
   const cancelTimer = () => {
@@ -135,7 +139,7 @@ function RowsInput({ controller }: { controller: ContributorController }) {
             {...control}
             className="ch-input"
             spellCheck={false}
-            placeholder={text.pastePlaceholder}
+            placeholder={textPair ? text.pastePlaceholderPair : text.pastePlaceholder}
             onChange={(event) => readText(event.currentTarget.value)}
           />
         )}

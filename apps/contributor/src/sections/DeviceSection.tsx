@@ -1,4 +1,4 @@
-import type { BackendCandidate, DeviceReport, Loadable } from '@chorale/client';
+import type { BackendCandidate, DeviceReport, DeviceTrouble, Loadable } from '@chorale/client';
 import { BACKENDS } from '@chorale/protocol';
 import { Button, DataTable, Notice, Progress, StatusChip, formatSentence } from '@chorale/ui';
 import { messages } from '../messages.ts';
@@ -29,7 +29,7 @@ export function DeviceSection({ device, unknownBackend, onRetry }: DeviceSection
         </Notice>
       );
     case 'ready': {
-      const { candidates, backend, reason, forced } = device.value;
+      const { candidates, backend, reason, forced, troubles } = device.value;
       return (
         <>
           {unknownBackend !== null && (
@@ -39,8 +39,9 @@ export function DeviceSection({ device, unknownBackend, onRetry }: DeviceSection
           )}
           <p role="status">
             <strong>{text.chosenTitle(text.shortNames[backend])}</strong> {formatSentence(reason)}
-            {forced && ` ${text.forced}`}
+            {forced && ` ${text.forced}`} {text.tested}
           </p>
+          {troubles.length > 0 && <Troubles troubles={troubles} />}
           <DataTable
             caption={text.caption}
             columns={[
@@ -57,6 +58,22 @@ export function DeviceSection({ device, unknownBackend, onRetry }: DeviceSection
       );
     }
   }
+}
+
+/** What failed so far, and what was done about it. */
+function Troubles({ troubles }: { troubles: DeviceTrouble[] }) {
+  // Two may read the same, but they are only ever added to
+  const numbered = troubles.map((trouble, i) => ({ number: i + 1, trouble }));
+  return (
+    <Notice kind="warn" title={text.troublesTitle(troubles.length)} announce>
+      <ol>
+        {numbered.map(({ number, trouble }) => (
+          <li key={number}>{text.trouble(text.shortNames[trouble.backend], trouble)}</li>
+        ))}
+      </ol>
+      <p>{text.troubles}</p>
+    </Notice>
+  );
 }
 
 function Found({ candidate, chosen }: { candidate: BackendCandidate; chosen: string }) {

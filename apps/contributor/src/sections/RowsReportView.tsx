@@ -9,10 +9,11 @@ export type RowsReportViewProps = {
   rowCount: number;
   labels: readonly string[];
   maxTokens: number;
+  textPair: boolean;
 };
 
 /** What will be used, what is skipped and why. */
-export function RowsReportView({ report, rowCount, labels, maxTokens }: RowsReportViewProps) {
+export function RowsReportView({ report, rowCount, labels, maxTokens, textPair }: RowsReportViewProps) {
   const skippedCount = report.skipped.reduce((sum, skipped) => sum + skipped.count, 0);
   if (report.used === 0) {
     return (
@@ -39,7 +40,11 @@ export function RowsReportView({ report, rowCount, labels, maxTokens }: RowsRepo
         />
         {skippedCount > 0 && <SkippedTable report={report} />}
       </div>
-      {report.cut > 0 && <p className="ch-small">{text.cut(report.cut, maxTokens)}</p>}
+      {report.cut > 0 && (
+        <p className="ch-small">
+          {textPair ? text.cutPair(report.cut, maxTokens) : text.cut(report.cut, maxTokens)}
+        </p>
+      )}
       <p className="ch-small ch-muted">{text.onlyHere}</p>
     </div>
   );

@@ -28,7 +28,7 @@ writeFileSync(
 );
 
 const job: EvaluationJob = {
-  files: new Map([['config.json', Uint8Array.of(1)]]),
+  model: { directory, files: [] },
   config: parseRunConfig({
     name: 'test',
     task: { type: 'sequence-classification', labels: ['no', 'yes'] },
@@ -36,7 +36,7 @@ const job: EvaluationJob = {
     privacy: { unit: 'none' },
     rounds: { count: 1, cohortSize: 1, minimumUpdates: 1 },
   }),
-  rows: [{ text: 'a', label: 0 }],
+  rows: [{ text: 'a', textPair: null, label: 0 }],
 };
 
 it('evaluates in the order asked, one after the other', async () => {

@@ -3,9 +3,7 @@ import { ChoraleError } from '@chorale/protocol';
 import type { FileStore } from '../fileStore.ts';
 import type { RunRegistry } from '../runs/runRegistry.ts';
 
-const CONTENT_TYPES: Record<string, string> = { json: 'application/json', txt: 'text/plain; charset=utf-8' };
-
-/** What everybody may read: runs, their public test results, and the frozen model's files. */
+/** What everybody may read: runs, their public test results, and the frozen models in pieces. */
 export function addPublicRoutes(app: FastifyInstance, registry: RunRegistry, files: FileStore): void {
   app.get('/healthz', () => ({ ok: true }));
 
@@ -28,18 +26,17 @@ export function addPublicRoutes(app: FastifyInstance, registry: RunRegistry, fil
     reply.header('cache-control', 'no-store').send(registry.publicRun(registry.get(request.params.runId))),
   );
 
-  // `model` is the hash of all its files (see runSetup), so that every run with the same model shares them.
-  app.get<{ Params: { model: string; file: string } }>('/models/:model/:file', (request, reply) => {
-    const { model, file: name } = request.params;
-    const file = registry.modelFile(`/models/${model}/${encodeURIComponent(name)}`);
-    if (file === undefined)
-      throw new ChoraleError('RUN_UNKNOWN', 'expected a model file of a run of this server; reload the page');
-    const extension = name.slice(name.lastIndexOf('.') + 1);
+  // Under its hash (`modelPiecePath`) a piece never changes, so runs and revisions share what is the same.
+  app.get<{ Params: { sha256: string } }>('/models/:sha256', (request, reply) => {
+    const piece = registry.modelPiece(request.params.sha256);
+    if (piece === undefined)
+      throw new ChoraleError('RUN_UNKNOWN', 'expected a piece of a model of this server; reload the page');
+    const etag = `"${piece.sha256}"`;
+    void reply.header('cache-control', 'public, max-age=31536000, immutable').header('etag', etag);
+    if (request.headers['if-none-match'] === etag) return reply.status(304).send();
     return reply
-      .header('cache-control', 'public, max-age=31536000, immutable')
-      .header('etag', `"${file.sha256}"`)
-      .header('content-length', file.sizeBytes)
-      .type(CONTENT_TYPES[extension] ?? 'application/octet-stream')
-      .send(files.stream(file.sha256));
+      .header('content-length', piece.sizeBytes)
+      .type('application/octet-stream')
+      .send(files.stream(piece.sha256));
   });
 }

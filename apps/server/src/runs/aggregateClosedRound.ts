@@ -1,7 +1,7 @@
 import type { ClosedRound } from '@chorale/coordinator';
 import { aggregateRound } from '@chorale/coordinator';
 import type { Binding, DecodedUpdate, RoundRecord, RunPlan } from '@chorale/protocol';
-import { ChoraleError, decodeUpdate, updateBytes } from '@chorale/protocol';
+import { ChoraleError, decodeUpdate, trainedRangeOf, updateBytes } from '@chorale/protocol';
 import type { StoredUpdate } from '@chorale/store';
 
 export type RoundToAggregate = {
@@ -49,10 +49,12 @@ export function aggregateClosedRound(round: RoundToAggregate): {
     testLoss: null,
     spentEpsilon: round.spentEpsilon,
     localMetrics: sumLocalCounts(updates, round.localCountsNoiseStdDev),
-    uplinkBytes: updateBytes(plan),
+    uplinkBytes: updateBytes(plan, closed.round),
     durationMs: Math.max(0, round.nowMs - closed.startedAtMs),
   };
-  return { parameters: aggregateRound(round.parameters, updates, plan.config.aggregation), record };
+  const { aggregation } = plan.config;
+  const range = trainedRangeOf(plan, closed.round);
+  return { parameters: aggregateRound(round.parameters, updates, { aggregation, range }), record };
 }
 
 /**

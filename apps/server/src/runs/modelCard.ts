@@ -1,8 +1,14 @@
-import type { ResolvedRun, RoundRecord } from '@chorale/protocol';
+import type { ResolvedRun, RoundRecord, RunConfig } from '@chorale/protocol';
 
 /** Said wherever a run without protection is handed on. */
 export const NO_PRIVACY =
   'NO PRIVACY PROTECTION: what contributors send is neither clipped nor noised, and the adapter may give single rows away';
+
+const STRATEGY_NAMES: Record<RunConfig['adapter']['strategy'], string> = {
+  'ffa-lora': 'FFA-LoRA',
+  lora: 'LoRA',
+  rolora: 'RoLoRA',
+};
 
 /**
  * README.md of a downloaded adapter: whoever gets it should know how well the rows behind it are protected.
@@ -17,7 +23,7 @@ export function modelCard(
 ): string {
   const { config } = plan;
   return `---
-base_model: ${config.model}
+base_model: ${baseModelOf(plan)}
 library_name: peft
 ---
 
@@ -25,10 +31,11 @@ library_name: peft
 
 ${config.purpose}
 
-FFA-LoRA adapter (rank ${config.adapter.rank}, alpha ${config.adapter.alpha}) trained with Chorale from the private rows of its contributors,
+${STRATEGY_NAMES[config.adapter.strategy]} adapter (rank ${config.adapter.rank}, alpha ${config.adapter.alpha}) trained with Chorale from the private rows of its contributors,
 which never left their devices.
 
 - Labels: ${config.task.labels.join(', ')}
+- Frozen model: ${baseModelOf(plan)}${plan.model.source === null ? '' : ` at commit ${plan.model.source.revision}`}
 - Run ${runId}, adapter version ${record.adapterVersion} of ${config.rounds.count}, plan hash \`${planHash}\`
 - Accuracy on the public test file: ${record.testAccuracy === null ? 'not measured' : `${(100 * record.testAccuracy).toFixed(1)} %`}
 
@@ -36,6 +43,11 @@ which never left their devices.
 
 ${privacyText(plan, Math.max(record.spentEpsilon ?? 0, spentEpsilon ?? 0))}
 `;
+}
+
+/** What other tools load the frozen model by: its name on the hub, or what the config says. */
+export function baseModelOf({ model, config }: ResolvedRun['plan']): string {
+  return model.source?.repository ?? config.model;
 }
 
 function privacyText({ config, noiseMultiplier }: ResolvedRun['plan'], epsilon: number): string {

@@ -24,7 +24,7 @@ import type {
   RunState,
   UpdateReceipt,
 } from '@chorale/protocol';
-import { ChoraleError, wireError } from '@chorale/protocol';
+import { ChoraleError, bindingOf, wireError } from '@chorale/protocol';
 import type { EngineRow, Store, StoredRun } from '@chorale/store';
 import type { TestMetrics } from '../evaluation/testMetrics.ts';
 import { measureAdapter } from '../evaluation/testMetrics.ts';
@@ -88,11 +88,11 @@ export class RunHost {
     this.run = stored.run;
     this.createdAtMs = stored.createdAtMs;
     this.#now = options.now ?? Date.now;
-    const { plan, planHash, runId } = stored.run;
+    const { plan, runId } = stored.run;
     this.epsilons = options.epsilons;
     this.ledgers = new LedgerMirror(options.store, { runId, roundCount: plan.config.rounds.count });
     this.#rules = roundRules(plan.config, options.timing);
-    this.#binding = { planHash, basisHash: plan.basisHash, parameterCount: plan.parameterCount };
+    this.#binding = bindingOf(stored.run);
     this.#adapters = new GlobalAdapters(options.store, runId, this.#binding);
     this.#updates = new UpdateReceiver({
       runId,

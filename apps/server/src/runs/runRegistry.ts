@@ -1,11 +1,12 @@
 import { initialState, serializeState } from '@chorale/coordinator';
 import type { RoundTiming } from '@chorale/coordinator';
-import type { ModelFile, PublicRun, ResolvedRun, RunDetail } from '@chorale/protocol';
+import type { ModelPiece, PublicRun, ResolvedRun, RunDetail } from '@chorale/protocol';
 import {
   ChoraleError,
   ENDED_STATUSES,
   canonicalJson,
   resolvedRunSchema,
+  largestUpdateBytes,
   updateBytes,
 } from '@chorale/protocol';
 import type { StoredRun } from '@chorale/store';
@@ -13,10 +14,12 @@ import type { DataDirectory } from '../dataDirectory.ts';
 import type { Log } from '../log.ts';
 import type { PreparedRun } from '../runSetup.ts';
 import { newRun } from '../runSetup.ts';
-import type { Evaluation, ModelFiles, ServerParts } from '../serverParts.ts';
+import type { Evaluation, ServerParts } from '../serverParts.ts';
 import type { RunAudience } from './runAudience.ts';
 import { RunEpsilons } from './runEpsilons.ts';
-import { NO_PRIVACY, modelCard } from './modelCard.ts';
+import type { AdapterExport } from './adapterExport.ts';
+import { exportAdapter } from './adapterExport.ts';
+import { NO_PRIVACY } from './modelCard.ts';
 import { RunHost } from './runHost.ts';
 import { publicRun, runDetail } from './runViews.ts';
 
@@ -35,6 +38,8 @@ const ROUND_JSON_BYTES = 7;
 export class RunRegistry {
   readonly #options: RunRegistryOptions;
   readonly #hosts = new Map<string, RunHost>();
+  /** Of the models of all runs, by hash. */
+  readonly #pieces = new Map<string, ModelPiece>();
 
   /** @throws {ChoraleError} CONFIG_INVALID: a run that would go on was made by another version of the program */
   constructor(options: RunRegistryOptions) {
@@ -89,7 +94,6 @@ export class RunRegistry {
   create(prepared: PreparedRun): RunHost {
     const { store, files } = this.#options.data;
     const nowMs = Date.now();
-    for (const bytes of prepared.modelFiles.values()) files.put(bytes);
     const run = newRun(prepared);
     const stored: StoredRun = {
       run,
@@ -108,7 +112,7 @@ export class RunRegistry {
       testLoss: null,
       spentEpsilon: run.plan.config.privacy.unit === 'none' ? null : 0,
       localMetrics: null,
-      uplinkBytes: updateBytes(run.plan),
+      uplinkBytes: updateBytes(run.plan, 1),
       durationMs: 0,
     });
     this.#options.log('info', `created run ${run.runId}`);
@@ -126,34 +130,19 @@ export class RunRegistry {
   /** The largest part of a message in any run: an update, or the list of all rounds in a join. */
   largestMessageBytes(): number {
     const largestOf = ({ plan }: ResolvedRun): number =>
-      Math.max(updateBytes(plan), ROUND_JSON_BYTES * plan.config.rounds.count);
+      Math.max(largestUpdateBytes(plan), ROUND_JSON_BYTES * plan.config.rounds.count);
     return Math.max(0, ...this.list().map(({ run }) => largestOf(run)));
   }
 
-  /** A model file by its address; undefined when no run has it. */
-  modelFile(path: string): ModelFile | undefined {
-    for (const { run } of this.#hosts.values()) {
-      const file = run.plan.model.files.find((one) => one.path === path);
-      if (file) return file;
-    }
-    return undefined;
+  /** A piece of a model by its hash; undefined when no run has it. */
+  modelPiece(sha256: string): ModelPiece | undefined {
+    return this.#pieces.get(sha256);
   }
 
-  /** The newest global adapter as Hugging Face PEFT's files, with a README that says how it was protected. */
-  async exportAdapter(host: RunHost): Promise<{ adapterVersion: number; files: Map<string, Uint8Array> }> {
+  /** See `exportAdapter`. */
+  exportAdapter(host: RunHost): Promise<AdapterExport> {
     const { parts, data } = this.#options;
-    const { run } = host;
-    const { adapterVersion, parameters } = data.store.latestAdapter(run.runId);
-    const files = parts.exportPeft(this.#modelFiles(run), run.plan.config, Float32Array.from(parameters));
-    // Each version is made by one round, and round 0 is the start
-    const record = data.store.listRecords(run.runId).find((one) => one.adapterVersion === adapterVersion);
-    if (record) {
-      const charged = host.ledgers.most();
-      await host.epsilons.prepare([charged], 'urgent');
-      const card = modelCard(run, record, host.epsilons.of(charged));
-      files.set('README.md', new TextEncoder().encode(card));
-    }
-    return { adapterVersion, files };
+    return exportAdapter(host.run, { data, parts, epsilons: host.epsilons });
   }
 
   /** What ended need only be read, so no version of the program is too new for it to serve the others. */
@@ -187,6 +176,9 @@ export class RunRegistry {
       log,
     });
     this.#hosts.set(run.runId, host);
+    for (const piece of run.plan.model.files.flatMap((file) => file.pieces)) {
+      this.#pieces.set(piece.sha256, piece);
+    }
     if (run.plan.config.privacy.unit === 'none') log('warning', `run ${run.runId}: ${NO_PRIVACY}`);
     return host;
   }
@@ -199,12 +191,9 @@ export class RunRegistry {
     const fileName = config.evaluation.file;
     let opened: Evaluation | undefined;
     const open = (): Evaluation => {
-      const { rows } = parts.parseLabelledRows(
-        data.files.read(evaluationSha256),
-        fileName,
-        config.task.labels,
-      );
-      return parts.openEvaluation({ files: this.#modelFiles(run), config, rows: [...rows] });
+      const { rows } = parts.parseLabelledRows(data.files.read(evaluationSha256), fileName, config.task);
+      const model = { directory: data.files.directory, files: run.plan.model.files };
+      return parts.openEvaluation({ model, config, rows: [...rows] });
     };
     return {
       // Async, so that what fails on the way is a failed evaluation too.
@@ -217,11 +206,6 @@ export class RunRegistry {
         opened = undefined;
       },
     };
-  }
-
-  #modelFiles(run: ResolvedRun): ModelFiles {
-    const { files } = this.#options.data;
-    return new Map(run.plan.model.files.map((file) => [file.name, files.read(file.sha256)]));
   }
 }
 

@@ -1,3 +1,4 @@
 export { createNodeContributor } from './nodeContributor.ts';
 export { defaultLedgerPath } from './fileLedger.ts';
+export { defaultModelCachePath } from './directoryPieceCache.ts';
 export type { ContributorController, ContributorState, Limits } from '../state.ts';

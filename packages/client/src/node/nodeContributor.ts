@@ -10,12 +10,14 @@ import type { ContributorController, Limits } from '../state.ts';
 import type { TrainerHost } from '../trainerHost.ts';
 import type { TrainerWorker } from '../workerLink.ts';
 import { carryErrorCodes } from '../workerLink.ts';
+import type { WorkerOptions } from './worker.ts';
 import { holdRunInFile, openFileLedger } from './fileLedger.ts';
 
 /**
  * A contributor in a Node process, with the same code as a tab.
  * @param ledgerPath where it keeps what was spent and who it is, one file a person; null for a ledger that lasts as
  *   long as the process, for contributors who never come back
+ * @param modelCachePath where it keeps models, which others may share; null to load them every time
  * @param limits as far as they are named; else those of its ledger, else just what the whole plan asks for
  */
 export function createNodeContributor(options: {
@@ -23,15 +25,16 @@ export function createNodeContributor(options: {
   runId: string | null;
   forcedBackend: Extract<BackendName, 'wasm' | 'cpu'>;
   ledgerPath: string | null;
+  modelCachePath: string | null;
   limits?: Partial<Limits>;
   /** A device that makes no step for so long is stuck; default ten minutes. */
   stepTimeoutMs?: number;
 }): ContributorController {
   carryErrorCodes();
-  const { ledgerPath, ...others } = options;
+  const { ledgerPath, modelCachePath, ...others } = options;
   const contributor = new Contributor({
     ...others,
-    openWorker,
+    openWorker: () => openWorker({ modelCachePath }),
     openLedger: async (runId) =>
       ledgerPath === null ? openMemoryLedger() : openFileLedger(ledgerPath, runId),
     holdRun: async (runId) => (ledgerPath === null ? () => undefined : holdRunInFile(ledgerPath, runId)),
@@ -48,8 +51,8 @@ async function inMemory(file: File): Promise<File> {
   return file.size > MAX_FILE_BYTES ? file : new File([await file.arrayBuffer()], file.name);
 }
 
-function openWorker(): TrainerWorker {
-  const worker = new Worker(new URL('./worker.ts', import.meta.url));
+function openWorker(workerData: WorkerOptions): TrainerWorker {
+  const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData });
   return {
     trainer: wrap<TrainerHost>(nodeEndpoint(worker)),
     terminate: () => void worker.terminate(),

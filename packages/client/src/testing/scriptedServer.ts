@@ -18,6 +18,7 @@ import type {
 import {
   CONTRIBUTE_NAMESPACE,
   ChoraleError,
+  bindingOf,
   encodeAdapter,
   hashPlan,
   parseRunConfig,
@@ -45,15 +46,18 @@ export async function publicRun(changes: Partial<RunConfigInput> = {}): Promise<
     rounds: { count: 5, cohortSize: 1, minimumUpdates: 1 },
     ...changes,
   });
+  const piece = { sizeBytes: 2, sha256: 'a'.repeat(64) };
   const plan: RunPlan = {
     config,
     noiseMultiplier: config.privacy.unit === 'none' ? 0 : config.privacy.noiseMultiplier!,
     model: {
       name: 'tiny',
-      files: [{ name: 'config.json', path: '/model/config.json', sizeBytes: 2, sha256: 'a'.repeat(64) }],
+      source: null,
+      files: [{ name: 'config.json', ...piece, pieces: [piece] }],
     },
     basisHash: 'b'.repeat(64),
     parameterCount: PARAMETER_COUNT,
+    trainedRanges: [{ start: 0, end: PARAMETER_COUNT }],
   };
   const runId = 'run-1';
   return {
@@ -112,8 +116,7 @@ export class ScriptedServer {
   }
 
   get binding(): Binding {
-    const { planHash, plan } = this.run.run;
-    return { planHash, basisHash: plan.basisHash, parameterCount: plan.parameterCount };
+    return bindingOf(this.run.run);
   }
 
   /** Starts it, again on the same port after `stop`. */

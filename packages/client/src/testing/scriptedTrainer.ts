@@ -2,7 +2,7 @@ import { expose, wrap } from 'comlink';
 import type { DpEvent, Privatized } from '@chorale/privacy';
 import { roundEvent } from '@chorale/privacy';
 import type { Binding, PublicRun } from '@chorale/protocol';
-import { encodeUpdate } from '@chorale/protocol';
+import { bindingOf, encodeUpdate, trainedRangeOf } from '@chorale/protocol';
 import { privacyPlanOf } from '@chorale/trainer/privacyPlan';
 import { accounting } from '../accounting.ts';
 import type { DeviceReport, RowsReport, TablePreview } from '../state.ts';
@@ -20,7 +20,13 @@ export type TrainingCall = RoundTask & {
   fail: (error: Error) => void;
 };
 
-const DEVICE: DeviceReport = { candidates: [], backend: 'wasm', reason: 'for the test', forced: false };
+const DEVICE: DeviceReport = {
+  candidates: [],
+  backend: 'wasm',
+  reason: 'for the test',
+  forced: false,
+  troubles: [],
+};
 const TABLE: TablePreview = {
   name: 'mine.csv',
   format: 'csv',
@@ -28,6 +34,7 @@ const TABLE: TablePreview = {
   rowCount: 9,
   firstRows: [],
   suggestedText: 'text',
+  suggestedTextPair: null,
   suggestedLabel: 'label',
 };
 const ROWS: RowsReport = { used: 9, skipped: [], labelCounts: [], cut: 0 };
@@ -40,6 +47,8 @@ export class ScriptedTrainer {
   cancels = 0;
   /** What happens to the round in work when it is cancelled; a real one stops after its present step. */
   onCancel: 'abort' | 'go-on' = 'abort';
+  /** Calls of `recoverDevice` that wait for the test to say how they end. */
+  readonly recoveries: { finish: () => void; fail: (error: Error) => void }[] = [];
   /** The next call of these never answers, as with a worker that died. */
   readonly silent = new Set<'checkDevice' | 'openTable' | 'chooseColumns' | 'setRun' | 'roundsWithin'>();
   terminated = 0;
@@ -53,10 +62,9 @@ export class ScriptedTrainer {
   #onFailed: (error: Error) => void = () => undefined;
   #reject: ((error: Error) => void) | null = null;
 
-  constructor({ plan, planHash }: PublicRun['run']) {
-    const { basisHash, parameterCount } = plan;
-    this.#binding = { planHash, basisHash, parameterCount };
-    this.event = roundEvent(privacyPlanOf(plan));
+  constructor(run: PublicRun['run']) {
+    this.#binding = bindingOf(run);
+    this.event = roundEvent(privacyPlanOf(run.plan));
     const answer = async <T>(name: Parameters<typeof this.silent.has>[0], value: T): Promise<T> =>
       this.silent.has(name) ? await new Promise<T>(() => undefined) : value;
     const host = {
@@ -67,6 +75,10 @@ export class ScriptedTrainer {
       roundsWithin: (...question: Parameters<typeof accounting.roundsWithin>) =>
         answer('roundsWithin', accounting.roundsWithin(...question)),
       trainRound: (task: RoundTask, onStep: (step: number) => void) => this.#trainRound(task, onStep),
+      recoverDevice: () =>
+        new Promise<void>((resolve, reject) => {
+          this.recoveries.push({ finish: () => resolve(), fail: reject });
+        }),
       cancelRound: () => {
         this.cancels += 1;
         if (this.onCancel === 'abort') this.#reject?.(abortError());
@@ -111,7 +123,8 @@ export class ScriptedTrainer {
     return new Promise((resolve, reject) => {
       this.#reject = reject;
       const finish = () => {
-        const values = crypto.getRandomValues(new Int16Array(this.#binding.parameterCount));
+        const { start, end } = trainedRangeOf(this.#binding, task.round);
+        const values = crypto.getRandomValues(new Int16Array(end - start));
         // The one place where a test says of numbers that they are privatized
         const update = { values: Float32Array.from(values) } as unknown as Privatized<Float32Array>;
         const payload = encodeUpdate(update, task.round, this.#binding);

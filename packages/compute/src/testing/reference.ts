@@ -1,5 +1,7 @@
 /** Plain float64 forms of the operations, written for reading; matrices are row-major. */
 
+import type { Activation } from '../ops.ts';
+
 export type Vector = Float64Array;
 
 /** a [m, k] times b [k, n]. */
@@ -53,9 +55,13 @@ export function erf(x: number): number {
   return (2 / Math.sqrt(Math.PI)) * sum;
 }
 
-export function gelu(x: ArrayLike<number>): Vector {
-  return Float64Array.from(x, (value) => (value * (1 + erf(value / Math.SQRT2))) / 2);
-}
+/** Activations of one value; gelu-tanh as in Hendrycks and Gimpel 2016, section 2. */
+export const ACTIVATIONS: Record<Activation, (x: number) => number> = {
+  gelu: (x) => (x * (1 + erf(x / Math.SQRT2))) / 2,
+  'gelu-tanh': (x) => (x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))) / 2,
+  relu: (x) => Math.max(0, x),
+  tanh: Math.tanh,
+};
 
 export function softmax(scores: number[]): number[] {
   const top = Math.max(...scores);

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { ModelFiles } from '../checkpoint.ts';
-import { MODEL_FILE_NAMES } from '../checkpoint.ts';
+import type { ModelFiles } from '../files/modelFiles.ts';
+import { MODEL_FILE_NAMES } from '../files/modelFiles.ts';
 
 const DIRECTORY = resolve(import.meta.dirname, '../../../../assets/models/tiny-encoder');
 

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { examplePlan, silentNoise } from '../testing/plans.ts';
 import { scriptedNoise } from '../testing/scriptedNoise.ts';
 import { clipToGrid } from './contributorUpdate.ts';
-import { noiseSource } from './integerNoise.ts';
+import { integerNoise } from './integerNoise.ts';
 import type { NoiseKind, PrivacyPlan } from './plan.ts';
 import { roundEvent } from './plan.ts';
 import { LARGEST_FLOAT32 } from './saturate.ts';
@@ -119,7 +119,7 @@ test.each<NoiseKind>(['rounded-gaussian', 'discrete-gaussian'])(
   (noise) => {
     for (const localSteps of [1, 5]) {
       const size = 36_864;
-      const source = noiseSource(noise, seededRandom(localSteps));
+      const source = integerNoise(noise, seededRandom(localSteps));
       const round = startLocalRound({ ...plan, noise, localSteps }, new Float32Array(size), source);
       for (let i = 0; i < localSteps; i++) round.step(new Float64Array(size));
       const { values } = round.finish();

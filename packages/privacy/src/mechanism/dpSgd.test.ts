@@ -2,7 +2,7 @@ import { seededRandom } from '@chorale/testing/seededRandom';
 import { moments } from '@chorale/testing/statistics';
 import { describe, expect, test, vi } from 'vitest';
 import { examplePlan as plan, silentNoise } from '../testing/plans.ts';
-import { noiseSource } from './integerNoise.ts';
+import { integerNoise, noiseSource } from './integerNoise.ts';
 import { NumericalError } from './localRound.ts';
 import { roundEvent } from './plan.ts';
 import type { NoiseKind } from './plan.ts';
@@ -46,7 +46,7 @@ describe.each<NoiseKind>(['rounded-gaussian', 'discrete-gaussian'])('noise only,
     [10, 0.5],
     [1, 0.01],
   ])('%s steps at learning rate %s', (localSteps, learningRate) => {
-    const source = noiseSource(noise, seededRandom(localSteps));
+    const source = integerNoise(noise, seededRandom(localSteps));
     const own = { ...plan, noise, localSteps, learningRate };
     const round = startLocalRound(own, new Float32Array(size).fill(0.25), source);
     for (let i = 0; i < localSteps; i++) round.step(new Float64Array(size));

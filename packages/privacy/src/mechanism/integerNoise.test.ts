@@ -1,7 +1,7 @@
 import { seededRandom } from '@chorale/testing/seededRandom';
 import { chiSquareExcess, moments, normalCdf, normalKsStatistic } from '@chorale/testing/statistics';
 import { describe, expect, test } from 'vitest';
-import { noiseSource } from './integerNoise.ts';
+import { integerNoise, noiseSource } from './integerNoise.ts';
 import type { NoiseKind } from './plan.ts';
 import type { RandomSource } from './random.ts';
 import { webCryptoRandom } from './random.ts';
@@ -30,7 +30,7 @@ describe.each(
   ]),
 )('%s from %s, stdDev %s', (kind, _, stdDev, random) => {
   const values = new Float64Array(COUNT);
-  noiseSource(kind, random).addNoise(values, stdDev);
+  integerNoise(kind, random).addNoise(values, stdDev);
 
   test('integers of mean 0 and the right standard deviation', () => {
     expect(values.every(Number.isSafeInteger)).toBe(true);
@@ -71,7 +71,7 @@ describe.each(
 test('rounded-gaussian: an integer k has the normal mass from k − 1/2 to k + 1/2', () => {
   const stdDev = 1.3;
   const values = new Float64Array(200_000);
-  noiseSource('rounded-gaussian', seededRandom(5)).addNoise(values, stdDev);
+  integerNoise('rounded-gaussian', seededRandom(5)).addNoise(values, stdDev);
   const integers = Array.from({ length: 13 }, (_, i) => i - 6);
   const counts = integers.map((k) => values.filter((value) => value === k).length);
   const chances = integers.map((k) => normalCdf((k + 0.5) / stdDev) - normalCdf((k - 0.5) / stdDev));
@@ -82,7 +82,7 @@ describe('rounded-gaussian: the far tail has no holes', () => {
   /** Where a pair of draws lands whose radius comes of these 2·53 bits, at an angle of 45 degrees. */
   function pairAt(stdDev: number, high: number, low: number): { values: Float64Array; radius: number } {
     const values = new Float64Array(2);
-    noiseSource('rounded-gaussian', bits53(high, low, 2 ** 50)).addNoise(values, stdDev);
+    integerNoise('rounded-gaussian', bits53(high, low, 2 ** 50)).addNoise(values, stdDev);
     return { values, radius: Math.hypot(...values) };
   }
 
@@ -110,7 +110,7 @@ describe('rounded-gaussian: the far tail has no holes', () => {
 test('discrete-gaussian: the standard deviation is rounded up, never down', () => {
   const noise = (stdDev: number) => {
     const values = new Float64Array(100);
-    noiseSource('discrete-gaussian', seededRandom(6)).addNoise(values, stdDev);
+    integerNoise('discrete-gaussian', seededRandom(6)).addNoise(values, stdDev);
     return values;
   };
   expect(noise(3.01)).toEqual(noise(4));
@@ -121,7 +121,7 @@ describe.each(KINDS)('%s', (kind) => {
   test('noise is added to what is there, in every element of odd and even lengths', () => {
     for (const length of [1, 2, 3, 7, 20_001]) {
       const values = new Float64Array(length).fill(1e12);
-      noiseSource(kind, seededRandom(length)).addNoise(values, 1e6);
+      integerNoise(kind, seededRandom(length)).addNoise(values, 1e6);
       expect(values.every((value) => Math.abs(value - 1e12) < 9e6)).toBe(true);
       expect(values.filter((value) => value === 1e12).length).toBeLessThan(2);
     }
@@ -132,7 +132,7 @@ describe.each(KINDS)('%s', (kind) => {
 
   test('a negative zero does not come out as one: it would tell what was there', () => {
     const values = new Float64Array(1000).fill(-0);
-    noiseSource(kind, seededRandom(8)).addNoise(values, 1);
+    integerNoise(kind, seededRandom(8)).addNoise(values, 1);
     const zeros = [...values].filter((value) => value === 0);
     expect(zeros.length).toBeGreaterThan(300);
     expect(zeros.filter((value) => Object.is(value, -0))).toEqual([]);

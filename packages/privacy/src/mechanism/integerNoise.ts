@@ -24,9 +24,13 @@ const MAX_ROUNDED_STD_DEV = 2 ** 44;
  * The accountant counts neither; that they are nothing beside targetDelta is an estimate. `discrete-gaussian` has no gaps.
  *
  * `discrete-gaussian`: the exact sampler, see `DiscreteGaussian`, with stdDev rounded up to an integer.
- * @param random leave it out in product code
  */
-export function noiseSource(kind: NoiseKind, random: RandomSource = webCryptoRandom): NoiseSource {
+export function noiseSource(kind: NoiseKind): NoiseSource {
+  return integerNoise(kind, webCryptoRandom);
+}
+
+/** `noiseSource` from given random bytes. Not exported from the package but by `simulation.ts`, for what holds no secret. */
+export function integerNoise(kind: NoiseKind, random: RandomSource): NoiseSource {
   switch (kind) {
     case 'rounded-gaussian':
       return markNoiseSource(kind, (values, stdDev) => addRoundedGaussian(values, stdDev, random));

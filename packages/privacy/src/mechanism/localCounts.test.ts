@@ -2,7 +2,7 @@ import { seededRandom } from '@chorale/testing/seededRandom';
 import { moments } from '@chorale/testing/statistics';
 import { describe, expect, expectTypeOf, test } from 'vitest';
 import { examplePlan, silentNoise, unprotectedPlan } from '../testing/plans.ts';
-import { noiseSource } from './integerNoise.ts';
+import { integerNoise } from './integerNoise.ts';
 import { noisyLocalCounts } from './localCounts.ts';
 import type { LocalCounts } from './localCounts.ts';
 import type { NoiseKind } from './plan.ts';
@@ -28,7 +28,7 @@ describe.each<[NoiseKind, number]>([
   ['rounded-gaussian', 20 * Math.SQRT2],
   ['discrete-gaussian', 29],
 ])('%s', (kind, expected) => {
-  const noise = noiseSource(kind, seededRandom(3));
+  const noise = integerNoise(kind, seededRandom(3));
   const draws = Array.from(
     { length: 20_000 },
     () => noisyLocalCounts({ ...plan, noise: kind }, { correct: 7, rows: 30 }, noise).values,

@@ -1,5 +1,6 @@
 import { openCompute } from '@chorale/compute';
 import type * as Privacy from '@chorale/privacy';
+import type * as PrivacySimulation from '@chorale/privacy/simulation';
 import type { PrivacyPlan, RandomSource } from '@chorale/privacy';
 import { examplePlan } from '@chorale/privacy/testing/plans';
 import { seededRandom } from '@chorale/testing/seededRandom';
@@ -15,8 +16,6 @@ const defects = vi.hoisted(() => ({ sampler: 'none', noise: 'none' }));
 
 vi.mock('@chorale/privacy', async (importOriginal) => {
   const real = await importOriginal<typeof Privacy>();
-  const { seededRandom: seeded } = await import('@chorale/testing/seededRandom');
-  const { scriptedNoise } = await import('@chorale/privacy/testing/scriptedNoise');
   let step = 0;
   let first: Uint32Array | null = null;
   const poissonSample: typeof real.poissonSample = (count, rate, random) => {
@@ -42,14 +41,21 @@ vi.mock('@chorale/privacy', async (importOriginal) => {
         return drawn;
     }
   };
-  const noiseSource: typeof real.noiseSource = (kind, random) => {
-    if (defects.noise !== 'same-seed') return real.noiseSource(kind, random);
+  return { ...real, poissonSample };
+});
+
+vi.mock('@chorale/privacy/simulation', async (importOriginal) => {
+  const real = await importOriginal<typeof PrivacySimulation>();
+  const { seededRandom: seeded } = await import('@chorale/testing/seededRandom');
+  const { scriptedNoise } = await import('@chorale/privacy/testing/scriptedNoise');
+  const seededNoiseSource: typeof real.seededNoiseSource = (kind, random) => {
+    if (defects.noise !== 'same-seed') return real.seededNoiseSource(kind, random);
     return scriptedNoise(
-      (values, stdDev) => real.noiseSource(kind, seeded(7)).addNoise(values, stdDev),
+      (values, stdDev) => real.seededNoiseSource(kind, seeded(7)).addNoise(values, stdDev),
       kind,
     );
   };
-  return { ...real, poissonSample, noiseSource };
+  return { ...real, seededNoiseSource };
 });
 
 function randomWords(words: Uint32Array, random: RandomSource): Uint32Array {

@@ -1,9 +1,11 @@
 import type { Compute, Tensor } from '@chorale/compute';
+import type { TrainedRange } from '@chorale/lora';
 import type { Example } from '../sequenceClassifier.ts';
 
 /**
  * Stand-in for the model in an audit, the only one: examples whose gradients are known. Canary i has a gradient along
- * coordinate i alone ("Dirac canary"), so that the update shows in coordinate i what became of canary i and nothing else.
+ * coordinate i of the trained range alone ("Dirac canary"), so that the update shows in coordinate i what became of canary i
+ * and nothing else.
  * Everything that makes a gradient private, from the Poisson coins to the bytes that leave, is the real code.
  */
 export class CanaryGradients {
@@ -18,7 +20,7 @@ export class CanaryGradients {
 
   /** Canary of a coordinate, as a row of the data set. */
   static example(coordinate: number): Example {
-    return { sequence: new Uint32Array(1), label: coordinate };
+    return { sequence: { ids: new Uint32Array(1), typeIds: new Uint8Array(1) }, label: coordinate };
   }
 
   /**
@@ -26,19 +28,21 @@ export class CanaryGradients {
    * that forgets to mask them shows canaries that are not in the data.
    */
   exampleGradients(
-    parameters: Float32Array,
+    _parameters: Float32Array,
     examples: readonly Example[],
     rowCount: number,
+    { start, end }: TrainedRange,
   ): { gradients: Tensor; losses: Tensor } {
     const { ops } = this.#compute;
-    const values = new Float32Array(rowCount * parameters.length);
+    const width = end - start;
+    const values = new Float32Array(rowCount * width);
     for (let row = 0; row < rowCount; row++) {
-      const coordinate = examples[row]?.label ?? row % parameters.length;
+      const coordinate = examples[row]?.label ?? row % width;
       // Down along -gradient: the update moves a drawn canary's coordinate up
-      values[row * parameters.length + coordinate] = -this.#gradientNorm;
+      values[row * width + coordinate] = -this.#gradientNorm;
     }
     return {
-      gradients: ops.tensor(values, [rowCount, parameters.length]),
+      gradients: ops.tensor(values, [rowCount, width]),
       losses: ops.tensor(new Float32Array(rowCount), [rowCount]),
     };
   }

@@ -1,7 +1,7 @@
 import type { Compute } from '@chorale/compute';
 import type { PrivacyPlan, RandomSource } from '@chorale/privacy';
-import { noiseSource } from '@chorale/privacy';
-import { decodeUpdate, encodeUpdate } from '@chorale/protocol';
+import { seededNoiseSource } from '@chorale/privacy/simulation';
+import { decodeUpdate, encodeUpdate, trainedRangeOf } from '@chorale/protocol';
 import { computeClientUpdate } from '../clientUpdate.ts';
 import { MICRO_BATCH_SIZE } from '../microBatches.ts';
 import { CanaryGradients } from './canaryGradients.ts';
@@ -14,6 +14,9 @@ export function canariesPerTraining({ samplingRate }: PrivacyPlan): number {
   const drawingTwoMicroBatches = (2 * 2 * MICRO_BATCH_SIZE) / samplingRate; // half of the canaries are in the data
   return Math.round(Math.min(512, Math.max(64, drawingTwoMicroBatches)));
 }
+
+/** Parameters that a round does not train. */
+const UNTRAINED = 3;
 
 /** Well over every clippingNorm, and over the constant 0.01 of automatic clipping. */
 const gradientNormFor = (clippingNorm: number) => 10 * Math.max(clippingNorm, 10);
@@ -45,19 +48,26 @@ export async function trainOnCanaries(
   const { compute, plan, canaries, releases, random, unit } = training;
   const present = fairCoins(canaries, random);
   const examples = present.flatMap((isIn, i) => (isIn ? [CanaryGradients.example(i)] : []));
-  const binding = { planHash: '00'.repeat(32), basisHash: '00'.repeat(32), parameterCount: canaries };
+  // Two ranges that take turns, as a strategy's that trains one factor at a time; the canaries are in both
+  const trainedRanges = [0, UNTRAINED].map((start) => ({ start, end: start + canaries }));
+  const parameterCount = canaries + UNTRAINED;
+  const hash = '00'.repeat(32);
+  const binding = { planHash: hash, basisHash: hash, parameterCount, trainedRanges };
   const options = {
     compute,
     classifier: new CanaryGradients(compute, gradientNormFor(plan.clippingNorm)),
     examples,
     plan,
     random,
-    noise: noiseSource(plan.noise, random),
+    noise: seededNoiseSource(plan.noise, random),
   };
-  const start = new Float32Array(canaries);
+  const start = new Float32Array(parameterCount);
   const perCanary = plan.expectedBatchSize / (plan.learningRate * unit);
   for (let round = 1; round <= releases; round++) {
-    const update = await computeClientUpdate(start, options);
+    const update = await computeClientUpdate(start, {
+      ...options,
+      range: trainedRangeOf(binding, round),
+    });
     const { values } = decodeUpdate(encodeUpdate(update, round, binding), binding);
     onRelease(Float64Array.from(values, (value) => value * perCanary));
   }

@@ -1,41 +1,45 @@
 import { describe, expect, test } from 'vitest';
-import { MINIMUM_ROWS, parseLabelledRows, selectRows, suggestColumns } from './labelledRows.ts';
+import { MINIMUM_ROWS, parseLabelledRows, selectRows } from './labelledRows.ts';
 import type { Table } from './table.ts';
 
 const LABELS = ['negative', 'positive'];
+const TASK = { labels: LABELS, textPair: false };
+const PAIRS = { labels: LABELS, textPair: true };
 
 function tableOf(columns: string[], rows: string[][], unreadable: number[] = []): Table {
   return { name: 'mine.csv', format: 'csv', columns, rows, unreadable };
 }
 
 const goodRows = (count: number) => Array.from({ length: count }, (_, i) => [`text ${i}`, LABELS[i % 2]!]);
-const columns = { text: 'text', label: 'label' };
+const columns = { text: 'text', textPair: null, label: 'label' };
 
 describe('selectRows', () => {
   test('texts are trimmed, labels compared without case and space', () => {
     const rows = [...goodRows(7), ['  padded\t', ' POSITIVE ']];
-    const selection = selectRows(tableOf(['text', 'label'], rows), columns, LABELS);
+    const selection = selectRows(tableOf(['text', 'label'], rows), columns, TASK);
     expect(selection.skipped).toEqual([]);
     expect(selection.rows.length).toBe(8);
-    expect(selection.rows[1]).toEqual({ text: 'text 1', label: 1 });
-    expect(selection.rows[7]).toEqual({ text: 'padded', label: 1 });
+    expect(selection.rows[1]).toEqual({ text: 'text 1', textPair: null, label: 1 });
+    expect(selection.rows[7]).toEqual({ text: 'padded', textPair: null, label: 1 });
   });
 
   test('a label may be its index; not where a label is itself a number', () => {
     const rows = goodRows(8).map(([text], i) => [text!, String(i % 2)]);
-    expect(
-      selectRows(tableOf(['text', 'label'], rows), columns, LABELS).rows.map((row) => row.label),
-    ).toEqual([0, 1, 0, 1, 0, 1, 0, 1]);
+    expect(selectRows(tableOf(['text', 'label'], rows), columns, TASK).rows.map((row) => row.label)).toEqual([
+      0, 1, 0, 1, 0, 1, 0, 1,
+    ]);
     // With the labels "1" and "0" the cell "1" is the name of the first, never the index of the second
-    expect(selectRows(tableOf(['text', 'label'], rows), columns, ['1', '0']).rows[1]!.label).toBe(0);
-    expect(() => selectRows(tableOf(['text', 'label'], rows), columns, ['5', 'many'])).toThrow(
-      /Found: "0", "1"/,
-    );
+    expect(
+      selectRows(tableOf(['text', 'label'], rows), columns, { ...TASK, labels: ['1', '0'] }).rows[1]!.label,
+    ).toBe(0);
+    expect(() =>
+      selectRows(tableOf(['text', 'label'], rows), columns, { ...TASK, labels: ['5', 'many'] }),
+    ).toThrow(/Found: "0", "1"/);
   });
 
   test.each(['2', '-1', '1.0', '01x', ''])('%j is no index of two labels', (cell) => {
     const rows = [...goodRows(8), ['text', cell]];
-    expect(selectRows(tableOf(['text', 'label'], rows), columns, LABELS).skipped).toEqual([
+    expect(selectRows(tableOf(['text', 'label'], rows), columns, TASK).skipped).toEqual([
       { reason: 'label is none of: negative, positive', count: 1, firstRows: [9] },
     ]);
   });
@@ -51,7 +55,7 @@ describe('selectRows', () => {
       ...Array.from({ length: 6 }, () => ['d', 'neutral']), // 8 to 13
       ...goodRows(8), // 14 to 21
     ];
-    const selection = selectRows(tableOf(['text', 'label'], rows, [2, 5]), columns, LABELS);
+    const selection = selectRows(tableOf(['text', 'label'], rows, [2, 5]), columns, TASK);
     expect(selection.rows.length).toBe(11);
     expect(selection.skipped).toEqual([
       { reason: 'not as many cells as the header, or not valid JSON', count: 2, firstRows: [2, 5] },
@@ -62,7 +66,7 @@ describe('selectRows', () => {
 
   test('a column that is not there is refused with those that are', () => {
     const table = tableOf(['review', 'label'], goodRows(8));
-    expect(() => selectRows(table, columns, LABELS)).toThrow(
+    expect(() => selectRows(table, columns, TASK)).toThrow(
       expect.objectContaining({
         code: 'DATA_NO_SUCH_COLUMN',
         message: 'mine.csv has no column "text"; it has: review, label.',
@@ -72,7 +76,7 @@ describe('selectRows', () => {
 
   test('labels that are all unknown are refused with what was found', () => {
     const rows = goodRows(10).map(([text], i) => [text!, i % 2 === 0 ? 'spam' : 'x'.repeat(60)]);
-    expect(() => selectRows(tableOf(['text', 'label'], rows), columns, LABELS)).toThrow(
+    expect(() => selectRows(tableOf(['text', 'label'], rows), columns, TASK)).toThrow(
       expect.objectContaining({
         code: 'DATA_UNKNOWN_LABELS',
         message: `No row of column "label" has a label of this task (negative, positive). Found: "spam", "${'x'.repeat(40)}". Choose another label column, or rename the labels in the file.`,
@@ -82,38 +86,79 @@ describe('selectRows', () => {
 
   test('fewer rows than the minimum are refused; the minimum is enough', () => {
     const rows = [...goodRows(MINIMUM_ROWS - 1), ['', 'positive']];
-    expect(() => selectRows(tableOf(['text', 'label'], rows, [9]), columns, LABELS)).toThrow(
+    expect(() => selectRows(tableOf(['text', 'label'], rows, [9]), columns, TASK)).toThrow(
       expect.objectContaining({
         code: 'DATA_TOO_FEW_ROWS',
         message: expect.stringMatching(/^Only 7 of 9 rows can be used; at least 8 are needed/) as string,
       }) as Error,
     );
-    expect(selectRows(tableOf(['text', 'label'], goodRows(MINIMUM_ROWS)), columns, LABELS).rows.length).toBe(
-      8,
-    );
+    expect(selectRows(tableOf(['text', 'label'], goodRows(MINIMUM_ROWS)), columns, TASK).rows.length).toBe(8);
   });
 });
 
-describe('suggestColumns', () => {
-  test('by name', () => {
-    const table = tableOf(['id', 'Sentence', 'Sentiment'], [['1', 'a', 'positive']]);
-    expect(suggestColumns(table, LABELS)).toEqual({ text: 'Sentence', label: 'Sentiment' });
+describe('pairs', () => {
+  const pairColumns = { text: 'premise', textPair: 'hypothesis', label: 'label' };
+  const pairs = (count: number) =>
+    Array.from({ length: count }, (_, i) => [`premise ${i}`, ` hypothesis ${i}\t`, LABELS[i % 2]!]);
+  const header = ['premise', 'hypothesis', 'label'];
+
+  test('both texts are taken and trimmed', () => {
+    const { rows, skipped } = selectRows(tableOf(header, pairs(8)), pairColumns, PAIRS);
+    expect(rows[3]).toEqual({ text: 'premise 3', textPair: 'hypothesis 3', label: 1 });
+    expect([rows.length, skipped]).toEqual([8, []]);
   });
 
-  test('by content, where no name fits', () => {
-    const table = tableOf(
-      ['column 1', 'column 2', 'column 3'],
-      [
-        ['x', 'a long text', 'positive'],
-        ['y', 'another', '0'],
-      ],
+  test('rows that lack one of the texts are skipped with the reason', () => {
+    const rows = [['a', ' ', 'positive'], ...pairs(8), ['', 'b', 'negative'], ['', '', 'negative']];
+    const selection = selectRows(tableOf(header, rows), pairColumns, PAIRS);
+    expect(selection.rows.length).toBe(8);
+    expect(selection.skipped).toEqual([
+      { reason: 'no second text', count: 1, firstRows: [1] },
+      { reason: 'no first text', count: 2, firstRows: [10, 11] },
+    ]);
+  });
+
+  test.each<[string, typeof PAIRS, string | null, RegExp]>([
+    ['no second column', PAIRS, null, /reads two texts of each row\. Choose the column of the second text/],
+    ['one text twice', PAIRS, 'premise', /Both texts are column "premise"/],
+    ['a second column of a run that reads one', TASK, 'hypothesis', /"hypothesis" would not be used/],
+    [
+      'a second column that is not there',
+      PAIRS,
+      'answer',
+      /mine\.csv has no column "answer"; it has: premise/,
+    ],
+  ])('%s: refused', (_, task, textPair, message) => {
+    expect(() => selectRows(tableOf(header, pairs(8)), { ...pairColumns, textPair }, task)).toThrow(
+      expect.objectContaining({
+        code: 'DATA_NO_SUCH_COLUMN',
+        message: expect.stringMatching(message) as string,
+      }) as Error,
     );
-    expect(suggestColumns(table, LABELS)).toEqual({ text: 'column 2', label: 'column 3' });
   });
 
-  test('no label column', () => {
-    const table = tableOf(['text', 'stars'], [['fine', '5 of 5']]);
-    expect(suggestColumns(table, LABELS)).toEqual({ text: 'text', label: null });
+  test('a file is read with guessed or chosen columns', () => {
+    const lines = [
+      'id\tquestion\tsentence\tlabel',
+      ...pairs(8).map((row, i) => [i, row[0], row[1]!.trim(), row[2]].join('\t')),
+    ];
+    const bytes = new TextEncoder().encode(lines.join('\n'));
+    expect(parseLabelledRows(bytes, 'dev.tsv', PAIRS).rows[1]).toEqual({
+      text: 'premise 1',
+      textPair: 'hypothesis 1',
+      label: 1,
+    });
+    expect(parseLabelledRows(bytes, 'dev.tsv', PAIRS, { text: 'sentence', textPair: 'id' }).rows[1]).toEqual({
+      text: 'hypothesis 1',
+      textPair: '1',
+      label: 1,
+    });
+    const single = new TextEncoder().encode(
+      ['text\tlabel', ...goodRows(8).map((row) => row.join('\t'))].join('\n'),
+    );
+    expect(() => parseLabelledRows(single, 'dev.tsv', PAIRS)).toThrow(
+      /none looks like a second text\. Name it "text_b" in the header/,
+    );
   });
 });
 
@@ -126,12 +171,17 @@ describe('parseLabelledRows', () => {
       'sentence\tlabel\tother',
       goodRows(8).map((row) => [...row, 'x']),
     );
-    expect(parseLabelledRows(bytes, 'dev.tsv', LABELS).rows[0]).toEqual({ text: 'text 0', label: 0 });
-    expect(parseLabelledRows(bytes, 'dev.tsv', LABELS, { text: 'other' }).rows[0]).toEqual({
-      text: 'x',
+    expect(parseLabelledRows(bytes, 'dev.tsv', TASK).rows[0]).toEqual({
+      text: 'text 0',
+      textPair: null,
       label: 0,
     });
-    expect(() => parseLabelledRows(bytes, 'dev.tsv', LABELS, { label: 'nope' })).toThrow(
+    expect(parseLabelledRows(bytes, 'dev.tsv', TASK, { text: 'other' }).rows[0]).toEqual({
+      text: 'x',
+      textPair: null,
+      label: 0,
+    });
+    expect(() => parseLabelledRows(bytes, 'dev.tsv', TASK, { label: 'nope' })).toThrow(
       /has no column "nope"/,
     );
   });
@@ -141,7 +191,7 @@ describe('parseLabelledRows', () => {
       'text\tstars',
       goodRows(8).map(([text]) => [text!, '5 of 5']),
     );
-    expect(() => parseLabelledRows(bytes, 'dev.tsv', LABELS)).toThrow(
+    expect(() => parseLabelledRows(bytes, 'dev.tsv', TASK)).toThrow(
       expect.objectContaining({
         code: 'DATA_NO_SUCH_COLUMN',
         message:

@@ -1,10 +1,12 @@
 import { ChoraleError } from '@chorale/protocol';
-import type { Table } from './table.ts';
+import type { Columns, RowTask } from './columns.ts';
+import { suggestColumns } from './columns.ts';
 import { labelReader } from './labelReader.ts';
+import type { Table } from './table.ts';
 import { readTable } from './table.ts';
 
-/** One private text with its class index. Exists only inside the trainer. */
-export type LabelledRow = { text: string; label: number };
+/** One private text, or two that the model reads together, with their class index. Exists only inside the trainer. */
+export type LabelledRow = { text: string; textPair: string | null; label: number };
 
 /**
  * Rows that are not used, by reason; numbers count from 1 without the header and blank lines, at most five are kept.
@@ -16,37 +18,16 @@ export type RowSelection = { rows: LabelledRow[]; skipped: SkippedRows[] };
 /** Fewer rows than this train nothing but noise. */
 export const MINIMUM_ROWS = 8;
 
-const TEXT_NAMES = ['text', 'sentence', 'review', 'content', 'message', 'utterance', 'question'];
-const LABEL_NAMES = ['label', 'labels', 'class', 'category', 'sentiment', 'intent', 'target'];
-
-/** Guesses which columns hold text and label; null where no name fits. */
-export function suggestColumns(
-  table: Table,
-  labels: readonly string[],
-): { text: string | null; label: string | null } {
-  const byName = (names: string[]) =>
-    table.columns.find((column) => names.includes(column.trim().toLowerCase()));
-  const toLabel = labelReader(labels);
-  const head = table.rows.slice(0, 20);
-  const byContent = table.columns.find((_, i) => head.every((row) => toLabel(row[i]!) !== null));
-  const label = byName(LABEL_NAMES) ?? byContent ?? null;
-  const rest = table.columns.filter((column) => column !== label);
-  const longest = rest.toSorted((a, b) => averageLength(table, b) - averageLength(table, a))[0];
-  return { text: byName(TEXT_NAMES) ?? longest ?? null, label };
-}
-
 /**
- * Takes text and label out of a table. Rows without text or with a label that is none of the task's are skipped and
- * counted; the good ones are kept. A label may be a task label's name or, where no name is a number, its index from 0.
- * @throws {ChoraleError} DATA_NO_SUCH_COLUMN, DATA_UNKNOWN_LABELS (no row has a label of the task) or
- *   DATA_TOO_FEW_ROWS
+ * Takes texts and labels out of a table. Rows without text (for pairs: without both texts) or with a label that is none
+ * of the task's are skipped and counted; the good ones are kept. A label may be a task label's name or, where no name is a number, its index from 0.
+ * @throws {ChoraleError} DATA_NO_SUCH_COLUMN (also when the second text is missing, or is not what the task reads),
+ *   DATA_UNKNOWN_LABELS (no row has a label of the task) or DATA_TOO_FEW_ROWS
  */
-export function selectRows(
-  table: Table,
-  columns: { text: string; label: string },
-  labels: readonly string[],
-): RowSelection {
+export function selectRows(table: Table, columns: Columns, { labels, textPair }: RowTask): RowSelection {
+  checkPair(columns, textPair);
   const textAt = columnIndex(table, columns.text);
+  const pairAt = columns.textPair === null ? null : columnIndex(table, columns.textPair);
   const labelAt = columnIndex(table, columns.label);
   const toLabel = labelReader(labels);
   const skipped = new Map<string, SkippedRows>();
@@ -66,12 +47,14 @@ export function selectRows(
     do number += 1;
     while (unreadable.has(number));
     const text = cells[textAt]!.trim();
+    const second = pairAt === null ? null : cells[pairAt]!.trim();
     const label = toLabel(cells[labelAt]!);
-    if (text === '') skip('no text', number);
+    if (text === '') skip(textPair ? 'no first text' : 'no text', number);
+    else if (second === '') skip('no second text', number);
     else if (label === null) {
       unknown.add(cells[labelAt]!.trim());
       skip(`label is none of: ${labels.join(', ')}`, number);
-    } else rows.push({ text, label });
+    } else rows.push({ text, textPair: second, label });
   }
   if (rows.length === 0 && unknown.size > 0) {
     const found = [...unknown].slice(0, 5).map((label) => `"${label.slice(0, 40)}"`);
@@ -96,20 +79,47 @@ export function selectRows(
 export function parseLabelledRows(
   bytes: Uint8Array,
   fileName: string,
-  labels: readonly string[],
-  chosen: { text?: string | undefined; label?: string | undefined } = {},
+  task: RowTask,
+  chosen: Partial<Record<keyof Columns, string | undefined>> = {},
 ): RowSelection {
-  const table = readTable(bytes, fileName, labels);
-  const suggested = suggestColumns(table, labels);
-  const text = chosen.text ?? suggested.text;
-  const label = chosen.label ?? suggested.label;
-  if (text === null || label === null) {
+  const table = readTable(bytes, fileName, task.labels);
+  const suggested = suggestColumns(table, task);
+  const take = (key: keyof Columns, what: string, name: string): string => {
+    const column = chosen[key] ?? suggested[key];
+    if (column !== null) return column;
     throw new ChoraleError(
       'DATA_NO_SUCH_COLUMN',
-      `${fileName} has the columns ${table.columns.join(', ')}; none looks like a ${text === null ? 'text' : 'label'}. Name it "${text === null ? 'text' : 'label'}" in the header.`,
+      `${fileName} has the columns ${table.columns.join(', ')}; none looks like a ${what}. Name it "${name}" in the header.`,
+    );
+  };
+  const columns: Columns = {
+    text: take('text', 'text', task.textPair ? 'text_a' : 'text'),
+    textPair: task.textPair ? take('textPair', 'second text', 'text_b') : (chosen.textPair ?? null),
+    label: take('label', 'label', 'label'),
+  };
+  return selectRows(table, columns, task);
+}
+
+/** @throws {ChoraleError} DATA_NO_SUCH_COLUMN: the columns are not those of a task that reads one text, or two */
+function checkPair({ text, textPair }: Columns, pairWanted: boolean): void {
+  if (pairWanted && textPair === null) {
+    throw new ChoraleError(
+      'DATA_NO_SUCH_COLUMN',
+      'This run reads two texts of each row. Choose the column of the second text, too.',
     );
   }
-  return selectRows(table, { text, label }, labels);
+  if (!pairWanted && textPair !== null) {
+    throw new ChoraleError(
+      'DATA_NO_SUCH_COLUMN',
+      `This run reads one text of each row; column "${textPair}" would not be used. Choose no second text.`,
+    );
+  }
+  if (textPair === text) {
+    throw new ChoraleError(
+      'DATA_NO_SUCH_COLUMN',
+      `Both texts are column "${text}". Choose two different columns.`,
+    );
+  }
 }
 
 function columnIndex(table: Table, column: string): number {
@@ -121,10 +131,4 @@ function columnIndex(table: Table, column: string): number {
     );
   }
   return index;
-}
-
-function averageLength(table: Table, column: string): number {
-  const index = table.columns.indexOf(column);
-  const head = table.rows.slice(0, 20);
-  return head.reduce((sum, row) => sum + row[index]!.length, 0) / head.length;
 }

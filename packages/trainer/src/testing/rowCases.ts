@@ -1,7 +1,8 @@
 import type { Compute } from '@chorale/compute';
 import { bucketLength } from '@chorale/model';
 import { expect } from 'vitest';
-import type { Example, SequenceClassifier } from '../sequenceClassifier.ts';
+import type { Example } from '../sequenceClassifier.ts';
+import type { TrainedModel } from './randomTraining.ts';
 import { gradientRow, seededNumbers } from './randomTraining.ts';
 
 /**
@@ -12,7 +13,7 @@ import { gradientRow, seededNumbers } from './randomTraining.ts';
  */
 export async function checkRowsStandAlone(
   compute: Compute,
-  model: { classifier: SequenceClassifier; parameters: Float32Array },
+  model: TrainedModel,
   examples: readonly Example[],
   { rowCounts, trials }: { rowCounts: readonly number[]; trials: number },
 ): Promise<number> {
@@ -22,9 +23,9 @@ export async function checkRowsStandAlone(
   for (const rowCount of rowCounts) {
     for (let trial = 0; trial < trials; trial++) {
       const one = examples[below(examples.length)]!;
-      const length = bucketLength(one.sequence.length, Infinity);
+      const length = bucketLength(one.sequence.ids.length, Infinity);
       const others = examples.filter(
-        ({ sequence }) => sequence !== one.sequence && bucketLength(sequence.length, Infinity) === length,
+        ({ sequence }) => sequence !== one.sequence && bucketLength(sequence.ids.length, Infinity) === length,
       );
       const alone = await gradientRow(compute, model, [one], { place: 0, rowCount });
       expect(alone.some((bits) => bits << 1 !== 0)).toBe(true);

@@ -4,6 +4,7 @@ import { GRID_UNITS, mechanismOf } from '@chorale/privacy';
 import { expect } from 'vitest';
 import { computeClientUpdate } from '../clientUpdate.ts';
 import type { Example } from '../sequenceClassifier.ts';
+import type { Turn } from './randomTraining.ts';
 import { gridSums, planOf, randomExamples, randomModel, seededNumbers } from './randomTraining.ts';
 import { everyone, norm, silence } from './tinyTraining.ts';
 
@@ -14,15 +15,22 @@ export type Seen = { additions: number; least: number; most: number };
  * Checks on the real training step that an example more changes the sum by exactly the integers it gives alone, and that
  * they are no longer than GRID_UNITS, i.e. clippingNorm: for a random model, random parameters and a random clippingNorm
  * around the gradients' own norms.
- * @param options pool: examples to choose from; three in ten of them are in a batch
+ * @param options pool: examples to choose from; three in ten of them are in a batch. turn: what the round trains
  */
 export async function checkSensitivity(
   compute: Compute,
-  options: { seed: number; rule: ClippingRule; microBatchSize: number; additions: number; pool?: number },
+  options: {
+    seed: number;
+    rule: ClippingRule;
+    microBatchSize: number;
+    additions: number;
+    pool?: number;
+    turn?: Turn;
+  },
 ): Promise<Seen> {
-  const { seed, rule, microBatchSize, additions, pool = 30 } = options;
+  const { seed, rule, microBatchSize, additions, pool = 30, turn } = options;
   const next = seededNumbers(seed);
-  const model = randomModel(compute, seed);
+  const model = randomModel(compute, seed, turn);
   const examples = randomExamples(pool, seed + 500);
   const sumOf = gridSums(compute, model, { clipping: rule, clippingNorm: 10 ** (1.5 * next()) });
   const sum = (batch: readonly Example[]) => sumOf(batch, microBatchSize);
@@ -57,9 +65,9 @@ export async function checkSensitivity(
  */
 export async function sumsByMicroBatchSize(
   compute: Compute,
-  { seed, sizes, count }: { seed: number; sizes: readonly number[]; count: number },
+  { seed, sizes, count, turn }: { seed: number; sizes: readonly number[]; count: number; turn?: Turn },
 ): Promise<number> {
-  const model = randomModel(compute, seed);
+  const model = randomModel(compute, seed, turn);
   const examples = randomExamples(count, seed + 900);
   const sum = gridSums(compute, model, { clippingNorm: 0.5 });
   const first = await sum(examples, sizes[0]!);
@@ -80,9 +88,9 @@ export async function sumsByMicroBatchSize(
  */
 export async function checkContributorSensitivity(
   compute: Compute,
-  { seed, rule }: { seed: number; rule: ClippingRule },
+  { seed, rule, turn }: { seed: number; rule: ClippingRule; turn?: Turn },
 ): Promise<number> {
-  const { classifier, parameters } = randomModel(compute, seed);
+  const { classifier, parameters, range } = randomModel(compute, seed, turn);
   let largest = 0;
   for (const [clippingNorm, learningRate] of [
     [0.01, 1],
@@ -92,7 +100,7 @@ export async function checkContributorSensitivity(
     const change: Partial<PrivacyPlan> = { unit: 'contributor', clipping: rule, clippingNorm, learningRate };
     const plan = planOf({ ...change, localSteps: 3 });
     const changeOf = async (examples: readonly Example[]) => {
-      const common = { compute, classifier, plan, random: everyone, noise: silence };
+      const common = { compute, classifier, plan, range, random: everyone, noise: silence };
       const { values } = await computeClientUpdate(parameters, { ...common, examples });
       const units = Float64Array.from(values, (value) => Math.round(value / mechanismOf(plan).gridStep));
       expect(norm(units)).toBeLessThanOrEqual(GRID_UNITS);

@@ -28,7 +28,7 @@ export function tinyTraining(
   const config = tinyRun();
   const classifier = new SequenceClassifier(compute, files, config);
   const examples = TINY_TEXTS.map((text, i): Example => ({
-    sequence: classifier.encode(text).sequence,
+    sequence: classifier.encode(text, null).sequence,
     label: i % 2,
   }));
   return {
@@ -38,6 +38,7 @@ export function tinyTraining(
       compute,
       classifier,
       examples,
+      range: classifier.layout.trainedRanges[0]!,
       plan: { ...privacyPlanOf({ config, noiseMultiplier: 1 }), ...planChange },
       random: everyone,
       noise: silence,

@@ -1,4 +1,5 @@
 import type { RunPlan } from '@chorale/protocol';
+import { largestUpdateCount } from '@chorale/protocol';
 import { Notice } from '@chorale/ui';
 import { messages } from '../../messages.ts';
 import { WEAK_EPSILON } from '../../odds.ts';
@@ -26,7 +27,7 @@ export function Protection({ plan, epsilon, otherRunsEpsilon }: ProtectionProps)
           training.localSteps,
           training.clippingNorm,
           plan.noiseMultiplier,
-          plan.parameterCount,
+          largestUpdateCount(plan),
         )}
       </p>
       <h3>{text.oddsTitle[unit]}</h3>

@@ -1,4 +1,4 @@
-import { updateBytes } from '@chorale/protocol';
+import { largestUpdateBytes, largestUpdateCount } from '@chorale/protocol';
 import type { BackendName, RunPlan } from '@chorale/protocol';
 import { Shape } from '@chorale/ui';
 import { messages } from '../../messages.ts';
@@ -11,7 +11,7 @@ export function WhatLeaves({ plan, backend }: { plan: RunPlan; backend: BackendN
   const isPrivate = privacy.unit !== 'none';
   const stays = [...text.staysList(localMetrics !== undefined), ...(isPrivate ? [text.staysPrivate] : [])];
   const leaves = [
-    text.leavesNumbers(plan.parameterCount, updateBytes(plan), rounds.count),
+    text.leavesNumbers(largestUpdateCount(plan), largestUpdateBytes(plan), rounds.count),
     ...(isPrivate ? [] : [text.noneLeaves]),
     // Noise of each of the two counts, whose L2 sensitivity together is sqrt(2).
     ...(localMetrics === undefined ? [] : [text.leavesCounts(localMetrics.noiseMultiplier * Math.SQRT2)]),

@@ -1,0 +1,140 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import type { Spread } from '@chorale/simulation';
+import { evaluateSeed, readSimulationInputs, runSimulation, spreadOf } from '@chorale/simulation';
+import { parseLabelledRows } from '@chorale/trainer';
+
+/** `bench/configs/sst2.json`. */
+export type Sst2Config = {
+  /** From the repository's root; not part of the repository. */
+  data: string;
+  files: { train: string; dev: string; test: string };
+  run: { adapter: object; training: object; task: { type: string; labels: string[]; textPair?: boolean } };
+  simulation: object;
+  grid: {
+    strategies: string[];
+    splits: Record<string, object>;
+    privacy: Record<string, object>;
+    learningRates: number[];
+  };
+  tuningSeed: number;
+  seeds: number[];
+};
+
+export type CellName = { strategy: string; split: string; privacy: string };
+
+/** One line of the table: a strategy on one split at one level of privacy. */
+export type Cell = CellName & {
+  /** Every learning rate that was tried, with the dev accuracy after the last round on the tuning seed. */
+  tried: { learningRate: number; devAccuracy: number; devLoss: number }[];
+  /** The one with the best dev accuracy of them; of equal ones that with the smaller loss. */
+  learningRate: number;
+  /** With that learning rate, over all seeds. */
+  devAccuracy: Spread;
+  testAccuracy: Spread;
+  perSeed: { seed: number; devAccuracy: number; testAccuracy: number; epsilon: number | null }[];
+  meanAggregationError: Spread;
+  uplinkBytesPerClient: number;
+  noiseMultiplier: number;
+  /** Of all runs of the cell, tuning included, as they were measured; other work may have run beside them. */
+  seconds: number;
+};
+
+export type GridOptions = {
+  config: Sst2Config;
+  /** Where the data lie. */
+  data: string;
+  /** Where the simulations are kept; what is complete there is not run again. */
+  work: string;
+  say: (text: string) => void;
+};
+
+/** Strategy by strategy, so that a grid that is cut short has whole strategies. */
+export function cellNames({ grid }: Sst2Config): CellName[] {
+  return grid.strategies.flatMap((strategy) =>
+    Object.keys(grid.splits).flatMap((split) =>
+      Object.keys(grid.privacy).map((privacy) => ({ strategy, split, privacy })),
+    ),
+  );
+}
+
+/** Tries every learning rate on the tuning seed, then runs the best one on all seeds. */
+export async function runCell(name: CellName, options: GridOptions): Promise<Cell> {
+  const { config, data, say } = options;
+  const title = `${name.strategy}, ${name.split}, ${name.privacy}`;
+  const tried: Cell['tried'] = [];
+  let tuningSeconds = 0;
+  for (const learningRate of config.grid.learningRates) {
+    const { summary } = await simulate(name, learningRate, [config.tuningSeed], options);
+    const [seed] = summary.seeds;
+    tried.push({ learningRate, devAccuracy: seed!.testAccuracy!, devLoss: seed!.testLoss! });
+    tuningSeconds += seed!.seconds;
+    say(`${title}, learning rate ${learningRate}: ${(100 * seed!.testAccuracy!).toFixed(1)} %`);
+  }
+  const [best] = tried.toSorted((a, b) => b.devAccuracy - a.devAccuracy || a.devLoss - b.devLoss);
+  const { inputs, directory, summary } = await simulate(name, best!.learningRate, config.seeds, options);
+  const { rows } = parseLabelledRows(
+    new Uint8Array(readFileSync(join(data, config.files.test))),
+    config.files.test,
+    inputs.run.task,
+  );
+  const perSeed: Cell['perSeed'] = [];
+  for (const { seed, testAccuracy, epsilon } of summary.seeds) {
+    const { accuracy } = await evaluateSeed(inputs, directory, seed, 'wasm', rows);
+    perSeed.push({ seed, devAccuracy: testAccuracy!, testAccuracy: accuracy, epsilon });
+  }
+  const cell: Cell = {
+    ...name,
+    tried,
+    learningRate: best!.learningRate,
+    devAccuracy: summary.testAccuracy!,
+    testAccuracy: spreadOf(perSeed.map((one) => one.testAccuracy))!,
+    perSeed,
+    meanAggregationError: summary.meanAggregationError!,
+    uplinkBytesPerClient: summary.seeds[0]!.uplinkBytesPerClient,
+    noiseMultiplier: summary.noiseMultiplier,
+    seconds: Math.round(
+      tuningSeconds +
+        summary.seeds
+          .filter(({ seed }) => seed !== config.tuningSeed)
+          .reduce((sum, { seconds }) => sum + seconds, 0),
+    ),
+  };
+  say(`${title}: test accuracy ${(100 * cell.testAccuracy.mean).toFixed(1)} % at ${cell.learningRate}`);
+  return cell;
+}
+
+async function simulate(
+  { strategy, split, privacy }: CellName,
+  learningRate: number,
+  seeds: readonly number[],
+  { config, data, work }: GridOptions,
+) {
+  const { run, simulation, files, grid } = config;
+  const folder = [strategy, split, privacy, learningRate].join(' ').replaceAll(' ', '-');
+  const place = resolve(work, folder);
+  mkdirSync(place, { recursive: true });
+  const path = join(place, 'run.json');
+  // From that place: what a simulation follows from must not name this machine's folders
+  const file = (name: string) => relative(place, resolve(data, name));
+  const own = {
+    ...run,
+    adapter: { ...run.adapter, strategy },
+    training: { ...run.training, learningRate },
+    privacy: grid.privacy[privacy],
+    evaluation: { file: file(files.dev) },
+    simulation: { ...simulation, train: file(files.train), split: grid.splits[split] },
+  };
+  writeFileSync(path, `${JSON.stringify(own, null, 2)}\n`);
+  const inputs = readSimulationInputs(path);
+  const directory = join(place, 'out');
+  const { summary } = await runSimulation({
+    inputs,
+    directory,
+    seeds,
+    backend: 'wasm',
+    workers: 1,
+    command: 'npm run bench:sst2',
+  });
+  return { inputs, directory, summary };
+}

@@ -1,0 +1,104 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import { sha256Hex } from '@chorale/protocol';
+import { describeAdapter } from '@chorale/trainer';
+import type { OpenPieceCache } from './pieceCache.ts';
+import { publicRun } from './testing/scriptedServer.ts';
+import { TrainerHost } from './trainerHost.ts';
+import { TrainingDevice } from './trainingDevice.ts';
+
+const MODEL = resolve(import.meta.dirname, '../../../assets/models/tiny-encoder');
+const NAMES = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'];
+const files = new Map(NAMES.map((name) => [name, new Uint8Array(readFileSync(resolve(MODEL, name)))]));
+
+/** A worker's trainer for a run on pairs of at most 16 tokens; the model is on this device already. */
+async function openHost(): Promise<TrainerHost> {
+  const pieces = new Map<string, Uint8Array>();
+  const modelFiles = [];
+  for (const [name, bytes] of files) {
+    const piece = { sizeBytes: bytes.length, sha256: await sha256Hex(bytes) };
+    pieces.set(piece.sha256, bytes);
+    modelFiles.push({ name, ...piece, pieces: [piece] });
+  }
+  const cache: OpenPieceCache = async () => ({
+    get: async ({ sha256 }) => pieces.get(sha256) ?? null,
+    put: async () => undefined,
+    remove: async () => undefined,
+    evict: async () => undefined,
+  });
+  const { run } = await publicRun({
+    task: { type: 'sequence-classification', labels: ['no', 'yes'], maxTokens: 16, textPair: true },
+  });
+  const { initialParameters: _, ...facts } = await describeAdapter(files, run.plan.config);
+  const host = new TrainerHost(new TrainingDevice(null), cache);
+  host.setRun('http://127.0.0.1/', {
+    ...run.plan,
+    ...facts,
+    model: { ...run.plan.model, files: modelFiles },
+  });
+  await host.checkDevice('cpu', () => undefined);
+  return host;
+}
+
+let host: TrainerHost;
+beforeEach(async () => {
+  host = await openHost();
+});
+
+const COLUMNS = { text: 'premise', textPair: 'hypothesis', label: 'label' };
+const csv = (rows: readonly string[]) => new Blob([['premise,hypothesis,label', ...rows].join('\n')]);
+const manyRows = (count: number) =>
+  Array.from({ length: count }, (_, i) => `a story ${i},good,${i % 2 ? 'yes' : 'no'}`);
+
+test('pairs: suggested, selected, cut by both texts together, and shown as progress', async () => {
+  const long = 'the story of the actor was warm and good,and the film was not,yes'; // 8 and 5 words, 3 special tokens
+  const table = await host.openTable(csv([...manyRows(600), 'alone,,no', long, long]), 'pairs.csv');
+  expect(table).toMatchObject({
+    suggestedText: 'premise',
+    suggestedTextPair: 'hypothesis',
+    suggestedLabel: 'label',
+  });
+  const shown: [string, number | null][] = [];
+  const report = await host.chooseColumns(COLUMNS, (what, fraction) => shown.push([what, fraction]));
+  expect(report).toMatchObject({
+    used: 602,
+    skipped: [{ reason: 'no second text', count: 1, firstRows: [601] }],
+    labelCounts: [
+      { label: 'no', count: 300 },
+      { label: 'yes', count: 302 },
+    ],
+    cut: 2,
+  });
+  const fractions = shown
+    .filter(([what]) => what === 'Turning texts into tokens')
+    .map(([, fraction]) => fraction);
+  expect(fractions).toEqual([0, 250 / 602, 500 / 602]);
+});
+
+test('rows that are removed while they are turned into tokens are not used', async () => {
+  await host.openTable(csv(manyRows(600)), 'pairs.csv');
+  await host.chooseColumns(COLUMNS, () => undefined);
+  const choosing = host.chooseColumns(COLUMNS, (what, fraction) => {
+    if (what === 'Turning texts into tokens' && fraction! > 0) host.closeTable();
+  });
+  await expect(choosing).rejects.toMatchObject({ name: 'AbortError' });
+  const task = { adapter: new Uint8Array(), round: 1, planHash: '' };
+  await expect(host.trainRound(task, () => undefined)).rejects.toMatchObject({ code: 'DATA_EMPTY' });
+});
+
+test('of two choices the later one counts, and of two files the one opened last', async () => {
+  await host.openTable(csv(manyRows(600)), 'pairs.csv');
+  const turned = { ...COLUMNS, text: 'hypothesis', textPair: 'premise' };
+  const choices = await Promise.allSettled([
+    host.chooseColumns(COLUMNS, () => undefined),
+    host.chooseColumns(turned, () => undefined),
+  ]);
+  expect(choices.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+  const tables = await Promise.allSettled([
+    host.openTable(csv(manyRows(600)), 'first.csv'),
+    host.openTable(csv(manyRows(9)), 'second.csv'),
+  ]);
+  expect(tables.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+  expect((await host.chooseColumns(COLUMNS, () => undefined)).used).toBe(9);
+});

@@ -1,0 +1,32 @@
+import { ChoraleError } from '@chorale/protocol';
+import type { Evaluation, LabelledRow } from '@chorale/trainer';
+import { createEvaluator } from '@chorale/trainer';
+import { readSeedState } from './seedState.ts';
+import type { SimulationInputs } from './simulationInputs.ts';
+import { configOfSeed, seedDirectory } from './simulateSeed.ts';
+
+/**
+ * Measures a seed's last global adapter on other rows than those of the run.
+ * @param directory of the simulation
+ * @param rows      at least one
+ * @throws {ChoraleError} CONFIG_INVALID: that seed has no complete round there; {ModelError} {DeviceError}
+ */
+export async function evaluateSeed(
+  inputs: SimulationInputs,
+  directory: string,
+  seed: number,
+  backend: 'wasm' | 'cpu',
+  rows: readonly LabelledRow[],
+): Promise<Evaluation> {
+  const state = readSeedState(seedDirectory(directory, seed));
+  if (state === null) {
+    throw new ChoraleError('CONFIG_INVALID', `expected seed ${seed} in ${directory}, it was not simulated`);
+  }
+  const config = configOfSeed(inputs, seed);
+  const evaluator = await createEvaluator({ files: inputs.files, config, rows, backend });
+  try {
+    return await evaluator.evaluate(Float32Array.from(state.parameters));
+  } finally {
+    evaluator.dispose();
+  }
+}

@@ -1,0 +1,12 @@
+export { parseSimulationConfig } from './simulationConfig.ts';
+export type { SimulationConfig, SimulationSettings } from './simulationConfig.ts';
+export { readSimulationInputs } from './simulationInputs.ts';
+export type { SimulationInputs } from './simulationInputs.ts';
+export { evaluateSeed } from './evaluateSeed.ts';
+export { runSimulation } from './runSimulation.ts';
+export type { SimulationOptions, SimulationProgress, SimulationResult } from './runSimulation.ts';
+export type { SimulatedRound } from './seedState.ts';
+export { machine } from './summary.ts';
+export type { Machine, SeedSummary, SimulationSummary } from './summary.ts';
+export { spreadOf } from './statistics.ts';
+export type { Spread } from './statistics.ts';

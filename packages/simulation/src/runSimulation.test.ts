@@ -1,0 +1,270 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { SimulationOptions } from './runSimulation.ts';
+import { runSimulation } from './runSimulation.ts';
+import type { SimulatedRound } from './seedState.ts';
+import { cohortOf } from './simulateSeed.ts';
+import { readSimulationInputs } from './simulationInputs.ts';
+import { smallConfig, writeSmallSimulation } from './testing/smallSimulation.ts';
+
+let place = '';
+beforeEach(() => {
+  place = mkdtempSync(join(tmpdir(), 'chorale-simulation-'));
+});
+afterEach(() => {
+  rmSync(place, { recursive: true });
+});
+
+/** Runs the small simulation into a folder of this test's own. */
+async function simulate(
+  name: string,
+  change: Partial<SimulationOptions> = {},
+  config: object = smallConfig(),
+) {
+  const inputs = readSimulationInputs(writeSmallSimulation(join(place, 'inputs'), config));
+  const directory = join(place, name);
+  const { summary, rounds } = await runSimulation({
+    inputs,
+    directory,
+    seeds: [1],
+    backend: 'cpu',
+    workers: 1,
+    command: 'simulate',
+    ...change,
+  });
+  return { summary, rounds, directory };
+}
+
+function linesOf(directory: string, seed = 1): SimulatedRound[] {
+  const text = readFileSync(join(directory, `seed-${seed}`, 'rounds.jsonl'), 'utf8');
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as SimulatedRound);
+}
+
+/** What must be the same however often it runs: all but the times, and the adapter's bytes. */
+function resultOf(directory: string, seed = 1) {
+  return {
+    rounds: linesOf(directory, seed).map((round) => ({ ...round, seconds: 0 })),
+    adapter: readFileSync(join(directory, `seed-${seed}`, 'adapter', 'adapter_model.safetensors')).toString(
+      'hex',
+    ),
+  };
+}
+
+test('one line a round, with the fields of the issue', async () => {
+  const { directory, summary } = await simulate('out');
+  const lines = linesOf(directory);
+  expect(lines.map(({ round }) => round)).toEqual([1, 2, 3, 4]);
+  // Tested every second round
+  expect(lines.map(({ testAccuracy }) => testAccuracy !== null)).toEqual([false, true, false, true]);
+  for (const line of lines) {
+    expect(Object.keys(line).sort()).toEqual([
+      'aggregationError',
+      'cohort',
+      'epsilon',
+      'round',
+      'seconds',
+      'testAccuracy',
+      'testLoss',
+      'uplinkBytesPerClient',
+    ]);
+    // Two layers, query and value, B [2, 8]; the head [8, 2] with its bias [2]: 64 + 18 floats and a header of 80 bytes
+    expect(line.uplinkBytesPerClient).toBe(4 * (2 * 2 * 2 * 8 + 8 * 2 + 2) + 80);
+    expect(line.aggregationError).toBeLessThan(1e-6);
+    expect(line.cohort).toHaveLength(2);
+  }
+  expect(summary.seeds[0]!.testAccuracy).toBe(lines.at(-1)!.testAccuracy);
+  expect(existsSync(join(directory, 'report.html'))).toBe(true);
+  expect(JSON.parse(readFileSync(join(directory, 'summary.json'), 'utf8'))).toEqual(summary);
+});
+
+test('epsilon is that of the client who took part most often, and never falls', async () => {
+  const { directory } = await simulate('out');
+  const lines = linesOf(directory);
+  const taken = [0, 0, 0];
+  const epsilonOf = new Map<number, number>();
+  let last = 0;
+  for (const { cohort, epsilon } of lines) {
+    for (const client of cohort) taken[client - 1]! += 1;
+    const most = Math.max(...taken);
+    expect(epsilon).toBeGreaterThanOrEqual(last);
+    // The same number of rounds always costs the same
+    expect(epsilonOf.get(most) ?? epsilon).toBe(epsilon);
+    epsilonOf.set(most, epsilon!);
+    last = epsilon!;
+  }
+  expect(epsilonOf.size).toBeGreaterThan(1);
+});
+
+describe('repeated', () => {
+  test('the same seed gives the same bits, another one others', async () => {
+    const first = await simulate('a', { seeds: [1, 2] });
+    const again = await simulate('b', { seeds: [2, 1] });
+    expect(resultOf(again.directory)).toEqual(resultOf(first.directory));
+    expect(resultOf(again.directory, 2)).toEqual(resultOf(first.directory, 2));
+    expect(resultOf(first.directory, 2).adapter).not.toBe(resultOf(first.directory).adapter);
+  });
+
+  test('results do not depend on the number of workers', async () => {
+    const alone = await simulate('alone');
+    const threads = await simulate('threads', { workers: 2 });
+    expect(resultOf(threads.directory)).toEqual(resultOf(alone.directory));
+  });
+
+  test('a complete simulation is not computed again', async () => {
+    const { directory } = await simulate('out');
+    const before = linesOf(directory);
+    const { summary } = await simulate('out');
+    expect(linesOf(directory)).toEqual(before); // the seconds too
+    expect(summary.seeds[0]!.seconds).toBeCloseTo(
+      before.reduce((sum, { seconds }) => sum + seconds, 0),
+      2,
+    );
+  });
+
+  test('a further seed joins those that are there', async () => {
+    const { directory } = await simulate('out');
+    const before = resultOf(directory);
+    const { summary } = await simulate('out', { seeds: [1, 3] });
+    expect(resultOf(directory)).toEqual(before);
+    expect(summary.seeds.map(({ seed }) => seed)).toEqual([1, 3]);
+    expect(summary.testAccuracy!.sd).not.toBeNull();
+  });
+
+  test('from the state of any round it goes on to the same end', async () => {
+    const whole = resultOf((await simulate('whole')).directory);
+    for (const kept of [0, 1, 3]) {
+      const name = `from-${kept}`;
+      await expect(simulate(name, { onProgress: stopAfter(kept) })).rejects.toThrow('stopped');
+      expect(existsSync(join(place, name, 'seed-1', 'adapter'))).toBe(false);
+      expect(resultOf((await simulate(name)).directory)).toEqual(whole);
+    }
+  });
+});
+
+function stopAfter(kept: number): NonNullable<SimulationOptions['onProgress']> {
+  return ({ rounds, clients }) => {
+    if (rounds === kept && clients === 1) throw new Error('stopped');
+  };
+}
+
+describe('another simulation into the same directory is refused', () => {
+  const changes: [what: string, config: object, message: string][] = [
+    [
+      'config',
+      smallConfig({ training: { ...smallConfig().training, learningRate: 0.25 } }),
+      'learningRate is 0.25, there 0.5',
+    ],
+    [
+      'split',
+      { ...smallConfig(), simulation: { ...smallConfig().simulation, split: { kind: 'iid' } } },
+      'simulation.split',
+    ],
+  ];
+  test.each(changes)('another %s', async (_, config, message) => {
+    await simulate('out');
+    await expect(simulate('out', {}, config)).rejects.toThrow(message);
+  });
+
+  test('another backend, other rows', async () => {
+    await simulate('out');
+    await expect(simulate('out', { backend: 'wasm' })).rejects.toThrow('backend is "wasm", there "cpu"');
+    const inputs = readSimulationInputs(writeSmallSimulation(join(place, 'inputs')));
+    const other = { ...inputs, hashes: { ...inputs.hashes, train: 'other' } };
+    await expect(simulate('out', { inputs: other })).rejects.toThrow('hashes.train is "other"');
+  });
+
+  test('a directory with something else in it', async () => {
+    writeFileSync(join(place, 'letter.txt'), 'dear');
+    await expect(simulate('.')).rejects.toThrow(/new or empty directory, .* holds inputs, letter.txt/);
+  });
+});
+
+test('without privacy and without a test file: no epsilon, no accuracy, and it still trains', async () => {
+  const { evaluation: _, ...config } = smallConfig({ privacy: { unit: 'none' } });
+  const { directory, summary } = await simulate('out', {}, config);
+  const lines = linesOf(directory);
+  expect(
+    lines.every(
+      ({ epsilon, testAccuracy, testLoss }) => epsilon === null && testAccuracy === null && testLoss === null,
+    ),
+  ).toBe(true);
+  expect(summary.testAccuracy).toBeNull();
+  expect(summary.noiseMultiplier).toBe(0);
+});
+
+test.each(['lora', 'rolora'] as const)(
+  '%s: the aggregation error and the uplink say what it is',
+  async (strategy) => {
+    const config = smallConfig({
+      adapter: { ...smallConfig().adapter, strategy },
+      privacy: { unit: 'none' },
+    });
+    const { directory } = await simulate('out', {}, config);
+    const lines = linesOf(directory);
+    const [b, a, head] = [2 * 2 * 2 * 8, 2 * 2 * 2 * 8, 18];
+    for (const { round, aggregationError, uplinkBytesPerClient } of lines) {
+      if (strategy === 'lora') {
+        expect(aggregationError).toBeGreaterThan(1e-4);
+        expect(uplinkBytesPerClient).toBe(4 * (a + b + head) + 80);
+      } else {
+        expect(aggregationError).toBeLessThan(1e-6);
+        expect(uplinkBytesPerClient).toBe(4 * ((round % 2 === 1 ? b : a) + head) + 80);
+      }
+    }
+  },
+);
+
+test('adapterSeed simulation: A and the head start from the seed', async () => {
+  const initial = async (name: string, adapterSeed: string) => {
+    const config = { ...smallConfig(), simulation: { ...smallConfig().simulation, adapterSeed } };
+    return (await simulate(name, { seeds: [1, 2] }, config)).summary.seeds.map(
+      ({ initialLoss }) => initialLoss,
+    );
+  };
+  const same = await initial('config', 'config');
+  const own = await initial('simulation', 'simulation');
+  expect(same[0]).toBe(same[1]);
+  expect(own[0]).toBe(same[0]); // the config's seed is 1
+  expect(own[1]).not.toBe(same[1]);
+});
+
+test.each([
+  ['an adapter that does not fit', smallConfig({ adapter: { rank: 9 } }), /rank is 9/],
+  [
+    'an epsilon that no noise reaches',
+    smallConfig({ privacy: { unit: 'example', targetEpsilon: 1e-9, targetDelta: 1e-9 } }),
+    /epsilon/,
+  ],
+])('%s is a fault of the config', async (_, config, message) => {
+  const error: unknown = await simulate('out', {}, config).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) as string });
+});
+
+test('localMetrics: the counts travel with the update', async () => {
+  const counted = await simulate('out', {}, smallConfig({ localMetrics: { noiseMultiplier: 2 } }));
+  expect(linesOf(counted.directory)[0]!.uplinkBytesPerClient).toBe(4 * 82 + 80 + 16);
+});
+
+test('an error of a training thread comes out with its words', async () => {
+  const inputs = readSimulationInputs(writeSmallSimulation(join(place, 'inputs')));
+  const files = new Map(inputs.files);
+  files.delete('tokenizer.json');
+  await expect(simulate('out', { workers: 2, inputs: { ...inputs, files } })).rejects.toThrow(/tokenizer/);
+});
+
+test('cohorts: as many as asked for, every client in about the same number of rounds', () => {
+  const counts = [0, 0, 0, 0, 0];
+  for (let round = 1; round <= 1000; round++) {
+    const cohort = cohortOf(5, 2, 1, round);
+    expect(new Set(cohort).size).toBe(2);
+    for (const client of cohort) counts[client - 1]! += 1;
+  }
+  // Standard deviation of a count: sqrt(1000·0.4·0.6) = 15.5
+  for (const count of counts) expect(Math.abs(count - 400)).toBeLessThan(5 * 15.5);
+  expect(cohortOf(5, 2, 1, 7)).toEqual(cohortOf(5, 2, 1, 7));
+});

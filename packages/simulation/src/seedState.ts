@@ -1,0 +1,62 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Evaluation } from '@chorale/trainer';
+import { writeAtomically } from './atomicFile.ts';
+
+/** One line of `rounds.jsonl`. Everything but `seconds` is the same however often a simulation is repeated. */
+export type SimulatedRound = {
+  /** From 1. */
+  round: number;
+  /** On the run's test file; null without one, and in rounds that are not tested. */
+  testAccuracy: number | null;
+  testLoss: number | null;
+  /** At targetDelta, of the client who took part most often so far, rounded up; null when privacy.unit is none. */
+  epsilon: number | null;
+  uplinkBytesPerClient: number;
+  /** ‖avg(BA) − avg(B)avg(A)‖ over the norm of the round's change of BA; see `aggregationError` of @chorale/lora. */
+  aggregationError: number;
+  /** Wall time, test included. */
+  seconds: number;
+  /** Numbers, from 1, of the clients who trained. */
+  cohort: number[];
+};
+
+/** All that a seed needs to go on after its last complete round. */
+export type SeedState = {
+  /** Of the adapter before the first round; null without a test file. */
+  initial: Evaluation | null;
+  rounds: SimulatedRound[];
+  /** The global adapter, [parameterCount]. */
+  parameters: Float64Array;
+};
+
+const STATE_FILE = 'state.json';
+const ROUNDS_FILE = 'rounds.jsonl';
+
+/** @returns null where no state was written yet */
+export function readSeedState(directory: string): SeedState | null {
+  const path = join(directory, STATE_FILE);
+  if (!existsSync(path)) return null;
+  const { parameters, ...rest } = JSON.parse(readFileSync(path, 'utf8')) as Omit<SeedState, 'parameters'> & {
+    parameters: string;
+  };
+  // A copy: a Buffer's bytes need not begin where float64 may
+  const bytes = new Uint8Array(Buffer.from(parameters, 'base64'));
+  return { ...rest, parameters: new Float64Array(bytes.buffer) };
+}
+
+/** Replaces state and `rounds.jsonl`; the state is the one that counts, and the other file follows from it. */
+export function writeSeedState(directory: string, state: SeedState): void {
+  const { initial, rounds, parameters } = state;
+  const bytes = Buffer.from(parameters.buffer, parameters.byteOffset, parameters.byteLength);
+  writeAtomically(
+    join(directory, STATE_FILE),
+    JSON.stringify({ initial, rounds, parameters: bytes.toString('base64') }),
+  );
+  writeRounds(directory, rounds);
+}
+
+/** Also at the start: a kill can fall between the two files. */
+export function writeRounds(directory: string, rounds: readonly SimulatedRound[]): void {
+  writeAtomically(join(directory, ROUNDS_FILE), rounds.map((round) => `${JSON.stringify(round)}\n`).join(''));
+}
