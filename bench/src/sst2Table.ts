@@ -43,7 +43,7 @@ export function sst2Markdown({ complete, machine, config, cells }: Sst2Report): 
         if (accuracy === undefined) return '–';
         return `${(100 * accuracy).toFixed(1)}${accuracy === worst ? ' (worst)' : ''}`;
       }),
-      `${cell.meanAggregationError.mean.toExponential(1)}`,
+      cell.meanAggregationError.mean.toExponential(1),
       `${cell.uplinkBytesPerClient} B`,
     ];
   });

@@ -103,7 +103,7 @@ function describe({ seeds, testAccuracy }: SimulationSummary): string {
       `epsilon ${seed.epsilon ?? 'none kept'}; uplink ${seed.uplinkBytesPerClient} bytes per client and round; ` +
       `aggregation error ${seed.meanAggregationError.toPrecision(2)}`,
   );
-  if (testAccuracy?.sd != null) {
+  if (testAccuracy !== null && testAccuracy.sd !== null) {
     lines.push(
       `accuracy ${percent(testAccuracy.mean)} ± ${percent(testAccuracy.sd)} over ${seeds.length} seeds`,
     );

@@ -26,7 +26,8 @@ export function simulationProgress(
           left === null ? null : `${duration(left)} left`,
         ];
         const line = ` ${bar} ${text.filter((part) => part !== null).join(' · ')}`;
-        stream.write(`\r\u001b[K${line.slice(0, Math.max(20, (stream.columns ?? 80) - 1))}`);
+        const width = stream.columns > 0 ? stream.columns : 80; // some terminals say 0
+        stream.write(`\r\u001b[K${line.slice(0, Math.max(20, width - 1))}`);
       } else if (record !== null) {
         const tested = record.testAccuracy === null ? '' : `accuracy ${percent(record.testAccuracy)}, `;
         const rest = left === null || share === 1 ? '' : `, about ${duration(left)} left`;

@@ -1,6 +1,7 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, expect, it } from 'vitest';
 import { publicRunSchema } from '@chorale/protocol';
+import { parseExportOptions, runExport } from './exportCommand.ts';
 import { trainerParts } from './trainerParts.ts';
 import { TestSite, asAdmin, getDetail, getRun, until } from './testServer.fixture.ts';
 
@@ -47,5 +48,12 @@ it('runs a round of the embedded model: derived, calibrated, measured in the thr
   expect(Object.keys(files)).toEqual(
     expect.arrayContaining(['adapter_config.json', 'adapter_model.safetensors']),
   );
+  // `chorale export` writes the same files
+  const out = `${site.directory}/adapter`;
+  const command = ['--data-dir', site.dataDir, '--run', server.runId, '--out', out];
+  await runExport(parseExportOptions(command), trainerParts, () => undefined);
+  for (const [name, bytes] of Object.entries(files)) {
+    expect(Buffer.compare(readFileSync(`${out}/${name}`), bytes)).toBe(0);
+  }
   expect(site.problems).toEqual([]);
 });

@@ -5,14 +5,17 @@ import { stepUnderTest } from './stepUnderTest.ts';
 
 type Use = { peakBytes: number; kernels: number };
 
-/** One shape on one backend. Times are medians in milliseconds, ratios medians of the repetitions' ratios. */
+/**
+ * One shape on one backend. Times are medians in milliseconds, ratios medians of the repetitions' ratios; null where
+ * nothing was repeated.
+ */
 export type Measured = {
   shape: StepShape;
   device: string;
   software: boolean;
   milliseconds: Record<'handWritten' | 'tape' | 'plain' | 'private' | 'pytorch', number | null>;
-  handWrittenToTape: { time: number; peakBytes: number; kernels: number };
-  privateToPlain: number;
+  handWrittenToTape: { time: number | null; peakBytes: number; kernels: number };
+  privateToPlain: number | null;
   privateToPytorch: number | null;
   use: { handWritten: Use; tape: Use };
   /** Of the tape's gradients from ours, relative. */
@@ -40,18 +43,21 @@ export async function measure(
     ...(pytorch ? { pytorch } : {}),
   };
   // Once unmeasured: shaders are compiled, code is optimised
-  for (const run of Object.values(ways)) await run();
+  if (shape.repetitions > 0) for (const run of Object.values(ways)) await run();
   const times = new Map(Object.keys(ways).map((name) => [name, [] as number[]]));
   for (let i = 0; i < shape.repetitions; i++) {
-    for (const [name, run] of Object.entries(ways)) times.get(name)!.push(await run());
+    // There and back, so that none always runs on what the same other left behind
+    const order = i % 2 === 0 ? Object.entries(ways) : Object.entries(ways).toReversed();
+    for (const [name, run] of order) times.get(name)!.push(await run());
   }
   const { use, difference } = step;
   step.dispose();
   const { name, software } = compute.device;
   compute.dispose();
 
-  const time = (way: string) => (times.has(way) ? round(median(times.get(way)!)) : null);
-  const ratio = (a: string, b: string) => round(median(times.get(a)!.map((ms, i) => ms / times.get(b)![i]!)));
+  const time = (way: string) => median(times.get(way) ?? []);
+  const ratio = (a: string, b: string) =>
+    median((times.get(a) ?? []).flatMap((ms, i) => (times.has(b) ? ms / times.get(b)![i]! : [])));
   return {
     shape,
     device: name,
@@ -69,7 +75,7 @@ export async function measure(
       kernels: round(use.handWritten.kernels / use.tape.kernels),
     },
     privateToPlain: ratio('private', 'plain'),
-    privateToPytorch: pytorch ? ratio('private', 'pytorch') : null,
+    privateToPytorch: ratio('private', 'pytorch'),
     use,
     gradientDifference: difference,
   };
@@ -83,10 +89,11 @@ function timed(run: () => Promise<void>): Rival {
   };
 }
 
-function median(values: number[]): number {
+function median(values: number[]): number | null {
+  if (values.length === 0) return null;
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length / 2;
-  return (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2;
+  return round((sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2);
 }
 
 function round(value: number): number {

@@ -1,4 +1,4 @@
-/** A model and a batch without padding, and how often it is measured. */
+/** A model and a batch without padding, and how often its time is measured; 0 counts memory and kernels only. */
 export type StepShape = {
   name: string;
   hiddenSize: number;
@@ -17,7 +17,7 @@ export type Backend = (typeof BACKENDS)[number];
 const TINY = { hiddenSize: 128, layerCount: 2, headCount: 2, intermediateSize: 512, rank: 8 };
 const MINI_LM = { hiddenSize: 384, layerCount: 6, headCount: 12, intermediateSize: 1536, rank: 8 };
 
-/** The embedded tiny encoder's shape and MiniLM-L6's; small batches where everything is computed in plain software. */
+/** The embedded tiny encoder's shape and MiniLM-L6's; small batches where a GPU is emulated in software. */
 export const SHAPES: Record<Backend, StepShape[]> = {
   wasm: [
     { name: 'tiny encoder', ...TINY, exampleCount: 16, tokens: 32, repetitions: 15 },
@@ -25,14 +25,14 @@ export const SHAPES: Record<Backend, StepShape[]> = {
   ],
   cpu: [
     { name: 'tiny encoder', ...TINY, exampleCount: 4, tokens: 16, repetitions: 5 },
-    { name: 'MiniLM-L6', ...MINI_LM, exampleCount: 1, tokens: 16, repetitions: 3 },
+    { name: 'MiniLM-L6', ...MINI_LM, exampleCount: 1, tokens: 16, repetitions: 2 },
   ],
   webgpu: [
     { name: 'tiny encoder', ...TINY, exampleCount: 4, tokens: 16, repetitions: 5 },
-    { name: 'MiniLM-L6', ...MINI_LM, exampleCount: 1, tokens: 16, repetitions: 3 },
+    { name: 'MiniLM-L6', ...MINI_LM, exampleCount: 1, tokens: 8, repetitions: 0 },
   ],
   webgl: [
     { name: 'tiny encoder', ...TINY, exampleCount: 4, tokens: 16, repetitions: 5 },
-    { name: 'MiniLM-L6', ...MINI_LM, exampleCount: 1, tokens: 16, repetitions: 3 },
+    { name: 'MiniLM-L6', ...MINI_LM, exampleCount: 1, tokens: 8, repetitions: 0 },
   ],
 };

@@ -110,7 +110,7 @@ test('loads a few pieces at the same time, and no more', async () => {
     setTimeout(() => {
       open -= 1;
       response.end(bytes);
-    }, 20);
+    }, 100);
   };
   await load(files);
   expect(most).toBe(3);

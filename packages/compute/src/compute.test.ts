@@ -13,8 +13,10 @@ test.each(['cpu', 'wasm'] as const)('the guard on %s passes results and errors t
 
 test.each(['cpu', 'wasm'] as const)('%s can be opened again after dispose', async (backend) => {
   const first = await openCompute(backend);
+  const before = tf.backend();
   first.dispose();
   const again = await openCompute(backend);
+  expect(tf.backend()).not.toBe(before);
   const values = await again.guard(async () => {
     const tensor = again.ops.scope(() => again.ops.scale(again.ops.tensor(Float32Array.of(1, 2), [2]), 3));
     const read = await again.ops.read(tensor);

@@ -5,10 +5,10 @@ const CHUNK_BYTES = 4096;
 /**
  * The public random stream that A and the head's start are derived from: the ChaCha20 keystream (RFC 8439) with
  *   key   = the 32-bit seed, little-endian, then 28 zero bytes
- *   nonce = the first 12 bytes of the UTF-8 purpose ("kaiming", "orthonormal", "head"), zero-padded
+ *   nonce = the first 12 bytes of the UTF-8 purpose ("kaiming", "orthonormal", "svd", "head"), zero-padded
  * read as little-endian 32-bit words w, each giving the uniform w / 2^32 in [0, 1). Only IEEE additions,
  * multiplications, divisions and square roots are applied to them (no log, no cosine), so every browser gets the same
- * bits. It is public and not a source of privacy noise.
+ * bits; `docs/basis.md` says what is made of them. It is public and not a source of privacy noise.
  */
 export class BasisStream {
   readonly #key = new Uint8Array(32);

@@ -93,6 +93,13 @@ describe('a weight without enough directions', () => {
   });
 });
 
+test('a weight with a number that is not finite is refused', () => {
+  const weight = new Float32Array(12).fill(1).fill(Number.NaN, 7, 8);
+  expect(() => svdBasis(weight, { inDim: 4, outDim: 3, rank: 2 }, new BasisStream(1, 'svd'))).toThrow(
+    RangeError,
+  );
+});
+
 test('the largest element of each column is positive', () => {
   const stream = new BasisStream(9, 'weight');
   const weight = Float32Array.from({ length: 40 * 40 }, () => stream.bell());

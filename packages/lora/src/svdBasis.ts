@@ -18,12 +18,15 @@ const ITERATIONS = 24;
  * @param weight [inDim, outDim], row-major, finite: y = x W
  * @param rank at most inDim
  * @returns [inDim, rank], row-major; the columns are orthonormal, whatever the weight
+ * @throws {RangeError} the weight has a number that is not finite
  */
 export function svdBasis(
   weight: Float32Array,
   { inDim, outDim, rank }: { inDim: number; outDim: number; rank: number },
   stream: BasisStream,
 ): Float32Array {
+  // Else no column would ever be long enough, and the search for a fresh one would not end
+  if (!weight.every(Number.isFinite)) throw new RangeError('expected a weight of finite numbers');
   const width = Math.min(inDim, 2 * rank + 8);
   /** Wᵀ times columns [inDim] → [outDim, width]. */
   const onOutput = (columns: Float64Array[]) => {

@@ -1,6 +1,6 @@
 import { ChoraleError } from '@chorale/protocol';
 import type { Evaluation, LabelledRow } from '@chorale/trainer';
-import { createEvaluator } from '@chorale/trainer';
+import { evaluatorOn, openCompute } from '@chorale/trainer';
 import { readSeedState } from './seedState.ts';
 import type { SimulationInputs } from './simulationInputs.ts';
 import { configOfSeed, seedDirectory } from './simulateSeed.ts';
@@ -23,10 +23,11 @@ export async function evaluateSeed(
     throw new ChoraleError('CONFIG_INVALID', `expected seed ${seed} in ${directory}, it was not simulated`);
   }
   const config = configOfSeed(inputs, seed);
-  const evaluator = await createEvaluator({ files: inputs.files, config, rows, backend });
+  const compute = await openCompute(backend);
   try {
+    const evaluator = evaluatorOn(compute, inputs.files, config, rows);
     return await evaluator.evaluate(Float32Array.from(state.parameters));
   } finally {
-    evaluator.dispose();
+    compute.dispose();
   }
 }

@@ -28,8 +28,7 @@ test('however it is asked for, the stream goes on where it was', () => {
 });
 
 test('fill overwrites what was there', () => {
-  const bytes = new Uint8Array(16).fill(255);
-  new RandomStream(1, 'split').fill(bytes);
+  const bytes = refilled(new Uint8Array(16).fill(255), new RandomStream(1, 'split'));
   expect(hex(bytes)).toBe(VECTORS[0]![2]);
 });
 
@@ -63,7 +62,10 @@ test('shuffled: a permutation, all orders equally likely', () => {
 });
 
 function filled(stream: RandomStream, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
+  return refilled(new Uint8Array(length), stream);
+}
+
+function refilled(bytes: Uint8Array, stream: RandomStream): Uint8Array {
   stream.fill(bytes);
   return bytes;
 }

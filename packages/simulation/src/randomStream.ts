@@ -23,14 +23,13 @@ export class RandomStream implements RandomSource {
   }
 
   fill(bytes: Uint8Array): void {
-    bytes.set(this.#keystream.update(new Uint8Array(bytes.length)));
+    bytes.set(this.#take(bytes.length));
   }
 
   /** One of the multiples of 2^-53 in [0, 1), all equally likely. */
   uniform(): number {
-    const words = new Uint32Array(2);
-    this.fill(new Uint8Array(words.buffer));
-    return (words[0]! * 2 ** 21 + (words[1]! >>> 11)) / 2 ** 53;
+    const [high, low] = [this.#word(), this.#word()];
+    return (high * 2 ** 21 + (low >>> 11)) / 2 ** 53;
   }
 
   /**
@@ -38,12 +37,11 @@ export class RandomStream implements RandomSource {
    * @param bound an integer from 1 to 2^32
    */
   readonly below: RandomInt = (bound) => {
-    const word = new Uint32Array(1);
-    const bytes = new Uint8Array(word.buffer);
     const usable = 2 ** 32 - (2 ** 32 % bound); // what is over it would favour small integers
-    do this.fill(bytes);
-    while (word[0]! >= usable);
-    return word[0]! % bound;
+    for (;;) {
+      const word = this.#word();
+      if (word < usable) return word % bound;
+    }
   };
 
   /** The same values in a random order, each order equally likely (Fisher-Yates). */
@@ -54,5 +52,14 @@ export class RandomStream implements RandomSource {
       [result[last], result[other]] = [result[other]!, result[last]!];
     }
     return result;
+  }
+
+  /** The next four bytes as a little-endian integer. */
+  #word(): number {
+    return this.#take(4).readUInt32LE();
+  }
+
+  #take(length: number): Buffer {
+    return this.#keystream.update(new Uint8Array(length));
   }
 }

@@ -37,7 +37,7 @@ export type SeedDevice = {
   train(client: number, round: number, parameters: Float32Array): Promise<Uint8Array>;
   /** @param parameters the global adapter, [parameterCount] */
   evaluate(parameters: Float32Array): Promise<Evaluation>;
-  close(): Promise<void>;
+  close(): void | Promise<void>;
 };
 
 /**
@@ -89,10 +89,10 @@ export async function openSeedDevice(setup: SeedSetup): Promise<SeedDevice> {
       evaluator ??= evaluatorOn(compute, files, config, testRows);
       return await evaluator.evaluate(parameters);
     },
-    async close() {
+    close() {
       evaluator?.dispose();
       classifier.dispose();
-      await Promise.resolve();
+      compute.dispose();
     },
   };
 }

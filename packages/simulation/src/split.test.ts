@@ -56,9 +56,8 @@ describe.each(CASES)('%s', (_, options) => {
     const parts = split(labels, options);
     expect(parts).toHaveLength(options.clients);
     expect(Math.min(...parts.map((part) => part.length))).toBeGreaterThanOrEqual(8);
-    if (options.examplesPerClient !== undefined) {
-      expect(Math.max(...parts.map((part) => part.length))).toBeLessThanOrEqual(options.examplesPerClient);
-    }
+    const most = options.examplesPerClient ?? labels.length;
+    expect(Math.max(...parts.map((part) => part.length))).toBeLessThanOrEqual(most);
   });
 });
 

@@ -134,7 +134,9 @@ export class LocalHub {
     if (answer.how === 'stall') response.write(body.subarray(0, answer.after));
     else if (answer.how === 'cut') {
       // What has arrived when the connection is reset is lost with it: a while for the other side to take it
-      response.write(body.subarray(0, answer.after), () => setTimeout(() => response.destroy(), 200));
+      response.write(body.subarray(0, answer.after), () =>
+        setTimeout(() => response.destroy(), answer.after > 0 ? 500 : 0),
+      );
     } else response.end(body);
   }
 

@@ -1,8 +1,9 @@
 import { readSafetensors } from '@chorale/model';
 import { readTinyEncoder } from '@chorale/model/testing/tinyEncoder';
 import { tinyModel } from '@chorale/model/testing/tinyModel';
+import type { RunConfigInput } from '@chorale/protocol';
 import { expect, test } from 'vitest';
-import { describeAdapter, exportPeft } from './adapterFacts.ts';
+import { describeAdapter, exportPeft, openAdapter } from './adapterFacts.ts';
 import { tinyRun } from './testing/tinyRun.ts';
 
 test('the facts of the embedded model, rank 8, seed 1', async () => {
@@ -22,6 +23,42 @@ test('facts do not depend on anything but model and adapter', async () => {
   expect(await describeAdapter(tinyModel(), tinyRun({ name: 'another' }))).toEqual(first);
   const other = await describeAdapter(tinyModel(), tinyRun({ adapter: { rank: 2, seed: 2 } }));
   expect(other.basisHash).not.toBe(first.basisHash);
+});
+
+test('what was derived of a model before is used again for the same adapter only', async () => {
+  const files = tinyModel();
+  const hashOf = async (adapter: Partial<NonNullable<RunConfigInput['adapter']>>) =>
+    (await describeAdapter(files, tinyRun({ adapter: { rank: 2, seed: 1, ...adapter } }))).basisHash;
+  const first = await hashOf({});
+  const others: Parameters<typeof hashOf>[0][] = [
+    { seed: 2 },
+    { basis: 'kaiming' },
+    { basis: 'svd' },
+    { rank: 3 },
+    { targetModules: ['query', 'output.dense'] },
+  ];
+  const hashes = [];
+  for (const other of others) hashes.push(await hashOf(other));
+  expect(new Set([first, ...hashes]).size).toBe(6);
+  expect(await hashOf({ alpha: 100, strategy: 'lora', head: 'frozen' })).toBe(first);
+  expect(openAdapter(files, tinyRun()).basis).toBe(openAdapter(files, tinyRun({ name: 'b' })).basis);
+});
+
+test.each([
+  ['ffa-lora', [{ start: 0, end: 82 }]],
+  ['lora', [{ start: 0, end: 146 }]],
+  [
+    'rolora',
+    [
+      { start: 0, end: 82 },
+      { start: 64, end: 146 },
+    ],
+  ],
+] as const)('the facts of %s', async (strategy, trainedRanges) => {
+  const facts = await describeAdapter(tinyModel(), tinyRun({ adapter: { rank: 2, seed: 1, strategy } }));
+  expect(facts.trainedRanges).toEqual(trainedRanges);
+  expect(facts.parameterCount).toBe(trainedRanges.at(-1)!.end);
+  expect(facts.initialParameters.length).toBe(facts.parameterCount);
 });
 
 test('an adapter that does not fit the model is refused', async () => {

@@ -21,22 +21,26 @@ async function tinyEncoder(): Promise<ModelFiles> {
   return files;
 }
 
-test.each(BACKENDS)('on %s a gradient row does not depend on the other rows, bit by bit', async (backend) => {
-  const compute = await openCompute(backend, { wasmUrls });
-  expect(compute.backend).toBe(backend);
-  const options = { rowCounts: [2, 16], trials: 2 };
-  for (const seed of [1, 2]) {
-    const model = randomModel(compute, seed, ['lora', 0]);
-    const check = () => checkRowsStandAlone(compute, model, randomExamples(40, seed), options);
-    expect(await compute.guard(check)).toBe(4);
-    model.classifier.dispose();
-  }
-  // The embedded model: kernels choose other programs for its sizes
-  const classifier = new SequenceClassifier(compute, await tinyEncoder(), twoBuckets('lora'));
-  const { parameterCount, trainedRanges } = classifier.layout;
-  const model = { classifier, parameters: randomValues(parameterCount, 5, 0.05), range: trainedRanges[0]! };
-  const examples = randomExamples(20, 4, { vocabulary: 1000 });
-  const check = () => checkRowsStandAlone(compute, model, examples, { rowCounts: [16], trials: 2 });
-  expect(await compute.guard(check)).toBe(2);
-  classifier.dispose();
-});
+test.each(BACKENDS)(
+  'on %s a gradient row does not depend on the other rows, bit by bit',
+  { timeout: 240_000 },
+  async (backend) => {
+    const compute = await openCompute(backend, { wasmUrls });
+    expect(compute.backend).toBe(backend);
+    const options = { rowCounts: [2, 16], trials: 2 };
+    for (const seed of [1, 2]) {
+      const model = randomModel(compute, seed, ['lora', 0]);
+      const check = () => checkRowsStandAlone(compute, model, randomExamples(40, seed), options);
+      expect(await compute.guard(check)).toBe(4);
+      model.classifier.dispose();
+    }
+    // The embedded model: kernels choose other programs for its sizes
+    const classifier = new SequenceClassifier(compute, await tinyEncoder(), twoBuckets('lora'));
+    const { parameterCount, trainedRanges } = classifier.layout;
+    const model = { classifier, parameters: randomValues(parameterCount, 5, 0.05), range: trainedRanges[0]! };
+    const examples = randomExamples(20, 4, { vocabulary: 1000 });
+    const check = () => checkRowsStandAlone(compute, model, examples, { rowCounts: [16], trials: 2 });
+    expect(await compute.guard(check)).toBe(2);
+    classifier.dispose();
+  },
+);

@@ -10,7 +10,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { computeClientUpdate, sumGradients } from './clientUpdate.ts';
 import type { ClientUpdateOptions } from './clientUpdate.ts';
 import type { Example } from './sequenceClassifier.ts';
-import { gridSums, randomExamples, randomModel } from './testing/randomTraining.ts';
+import { TURNS, gridSums, planOf, randomExamples, randomModel } from './testing/randomTraining.ts';
 import { everyone, nobody, norm, POISONED_WORD, silence, tinyTraining } from './testing/tinyTraining.ts';
 
 const backends: BackendName[] = ['cpu', 'wasm'];
@@ -128,6 +128,26 @@ test('later steps start from where the earlier ones went', async () => {
     at.map((value, i) => value - parameters[i]!),
     1e-5,
   );
+  classifier.dispose();
+});
+
+test.each(TURNS)('%s, turn %s: steps move the parameters of their range and no others', async (...turn) => {
+  const compute = await openCompute('cpu');
+  const { classifier, parameters, range } = randomModel(compute, 1, turn);
+  const plan = planOf({ localSteps: 3, learningRate: 2, expectedBatchSize: 4, clippingNorm: 0.5 });
+  const options = { compute, classifier, plan, range, examples: randomExamples(6, 3) };
+  const start = parameters.slice();
+  const { values } = await computeClientUpdate(parameters, { ...options, random: everyone, noise: silence });
+  expect(parameters).toEqual(start);
+  const { gridStep } = mechanismOf(plan);
+  const at = parameters.slice();
+  for (let step = 0; step < 3; step++) {
+    const sum = await sumGradients(at, options.examples, mechanismOf(plan), options);
+    sum.forEach((units, i) => (at[range.start + i]! -= (2 * units * gridStep) / 4));
+  }
+  const expected = at.map((value, i) => value - start[i]!).slice(range.start, range.end);
+  expect(norm(expected)).toBeGreaterThan(0.1);
+  expectClose(values, expected, 1e-4);
   classifier.dispose();
 });
 

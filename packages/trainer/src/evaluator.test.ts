@@ -35,21 +35,24 @@ test('accuracy and loss of known scores', async () => {
   evaluator.dispose();
 });
 
-test('more rows than a batch, of all lengths: each row is judged by its own scores', async () => {
+test('more rows than a batch, single texts and pairs, of all lengths: each row is judged by its own scores', async () => {
   const compute = await openCompute('wasm');
   const liveBefore = compute.ops.liveTensors();
-  const config = tinyRun();
+  const config = tinyRun({
+    task: { type: 'sequence-classification', labels: ['bad', 'good'], maxTokens: 24 },
+  });
   const rows = Array.from({ length: 70 }, (_, i) => ({
     text: TINY_TEXTS[(i * 5) % 6]!,
-    textPair: null,
+    textPair: i % 3 === 0 ? TINY_TEXTS[i % 6]! : null,
     label: (i * i) % 2,
   }));
   const classifier = new SequenceClassifier(compute, tinyModel(), config);
   const parameters = randomValues(classifier.layout.parameterCount, 12);
   let correct = 0;
   let loss = 0;
-  for (const { text, label } of rows) {
-    const [bad, good] = await classifier.logits(parameters, [classifier.encode(text, null).sequence]);
+  for (const { text, textPair, label } of rows) {
+    const { sequence } = classifier.encode(text, textPair);
+    const [bad, good] = await classifier.logits(parameters, [sequence]);
     if (Number(good! > bad!) === label) correct += 1;
     loss += Math.log(Math.exp(bad!) + Math.exp(good!)) - [bad!, good!][label]!;
   }

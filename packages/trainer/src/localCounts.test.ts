@@ -1,5 +1,5 @@
 import { openCompute } from '@chorale/compute';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { countCorrect } from './localCounts.ts';
 import { POISONED_WORD, tinyTraining } from './testing/tinyTraining.ts';
 import { SequenceClassifier } from './sequenceClassifier.ts';
@@ -24,8 +24,11 @@ test('counts what the adapter gets right, as one by one', async () => {
     rows: 54,
   });
   for (const microBatchSize of [1, 2, 5]) {
+    const steps = vi.spyOn(classifier, 'logits');
     const counts = await countCorrect(parameters, examples, { compute, classifier, microBatchSize });
     expect(counts).toEqual({ correct, rows: 54 });
+    expect(new Set(steps.mock.calls.map(([, , rowCount]) => rowCount))).toEqual(new Set([microBatchSize]));
+    steps.mockRestore();
   }
   await expect(
     countCorrect(parameters, examples, { compute, classifier, microBatchSize: 0 }),

@@ -59,7 +59,7 @@ describe('as many as fit, a power of two from 1 to 16', () => {
     const working = 12 * hidden + 4 * inner + 4 * scores + 4 * gradient;
     expect(bytesPerExample(shapeOf('ffa-lora', 128)).inAll).toBe(4 * (kept + working));
     const { inAll, largest } = bytesPerExample(shapeOf('lora', 128));
-    // A and its gradient, and the one input that query and value share
+    // Four copies of A's gradients, and of each layer the one input that query and value share
     expect(inAll).toBe(4 * (kept + working + 12 * hidden + 4 * (24 * 8 * 768)));
     expect(largest).toBe(4 * inner);
   });

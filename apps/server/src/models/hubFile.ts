@@ -126,7 +126,6 @@ class PartialFile {
     this.#onBytes = onBytes;
     this.sizeBytes = sizeOf(path);
     onBytes(this.sizeBytes);
-    if (this.sizeBytes > file.sizeBytes) this.startAnew();
   }
 
   /** Only a strong one tells bytes apart (RFC 9110, section 13.1.5). */

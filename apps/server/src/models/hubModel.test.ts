@@ -51,7 +51,7 @@ const openModel = (changes: Partial<Hub> = {}, revision = 'main', repository = h
         endpoint: hub.endpoint,
         token: null,
         retryDelayMs: 1,
-        silenceMs: 300,
+        silenceMs: 10_000,
         onInterruption: (message) => interruptions.push(message),
         ...changes,
       },
@@ -158,6 +158,7 @@ describe('what goes wrong on the way is taken up again:', () => {
       name === 'model.safetensors' && count === 1 ? { how: 'cut', after: 100_000 } : { how: 'no-ranges' };
     await expectWhole();
     expect(ranges()).toHaveLength(1);
+    expect(hub.filesAsked).toEqual(['config.json', 'model.safetensors', 'model.safetensors']);
     expect(progress.at(-1)!.downloadedBytes).toBe(progress.at(-1)!.totalBytes);
   });
 
@@ -177,7 +178,7 @@ describe('what goes wrong on the way is taken up again:', () => {
       if (name === 'config.json') return count < 4 ? { how: 'status', status: 503 } : { how: 'right' };
       return count === 1 ? { how: 'stall', after: 1000 } : { how: 'right' };
     };
-    await expectWhole();
+    await expectWhole({ silenceMs: 500 });
   });
 
   test('a wrong byte, once', async () => {

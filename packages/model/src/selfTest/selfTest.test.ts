@@ -47,28 +47,28 @@ describe.each(['cpu', 'wasm'] as const)('on %s', (backend) => {
 
 // What is wrong first, for each operation that is wrong by a thousandth
 test.each<[keyof Ops, RegExp]>([
-  ['activation', /the activation gelu deviates by/],
-  ['activationBackward', /the gradient of activation gelu deviates/],
-  ['linear', /the hidden state deviates/],
-  ['matMul', /the hidden state deviates/],
-  ['attention', /the hidden state deviates/],
-  ['layerNorm', /the hidden state deviates/],
-  ['add', /the hidden state deviates/],
-  ['scale', /the hidden state deviates/],
-  ['poolTokens', /the pooled state deviates/],
-  ['addBias', /the logits deviates/],
-  ['softmaxCrossEntropy', /the losses deviates/],
-  ['perExampleOuter', /the gradient of the head deviates/],
-  ['matMulNT', /the gradient of B of encoder\.layer\.0\.output\.dense deviates/],
-  ['poolTokensBackward', /the gradient of B of encoder\.layer\.0\.output\.dense deviates/],
-  ['layerNormBackward', /the gradient of B of encoder\.layer\.0\.output\.dense deviates/],
-  ['linearBackward', /the gradient of B of encoder\.layer\.0\.output\.dense deviates/],
-  ['attentionBackward', /the gradient of B of encoder\.layer\.0\.attention\.self\.query deviates/],
-  ['packExamples', /the all gradients deviates/],
-  ['squaredNorms', /the squared norms of gradients deviates/],
-  ['weightedSum', /the weighted sum of gradients deviates/],
-  ['truncatedSum', /the truncated sum deviates/],
-  ['matrixAt', /the slice of a vector deviates/],
+  ['activation', /"activation gelu" deviates/],
+  ['activationBackward', /"gradient of activation gelu" deviates/],
+  ['linear', /"hidden state" deviates/],
+  ['matMul', /"hidden state" deviates/],
+  ['attention', /"hidden state" deviates/],
+  ['layerNorm', /"hidden state" deviates/],
+  ['add', /"hidden state" deviates/],
+  ['scale', /"hidden state" deviates/],
+  ['poolTokens', /"pooled state" deviates/],
+  ['addBias', /"logits" deviates/],
+  ['softmaxCrossEntropy', /"losses" deviates/],
+  ['perExampleOuter', /"gradient of the head" deviates/],
+  ['matMulNT', /"gradient of B of encoder\.layer\.0\.output\.dense" deviates/],
+  ['poolTokensBackward', /"gradient of B of encoder\.layer\.0\.output\.dense" deviates/],
+  ['layerNormBackward', /"gradient of B of encoder\.layer\.0\.output\.dense" deviates/],
+  ['linearBackward', /"gradient of B of encoder\.layer\.0\.output\.dense" deviates/],
+  ['attentionBackward', /"gradient of B of encoder\.layer\.0\.attention\.self\.query" deviates/],
+  ['packExamples', /"all gradients" deviates/],
+  ['squaredNorms', /"squared norms of gradients" deviates/],
+  ['weightedSum', /"weighted sum of gradients" deviates/],
+  ['truncatedSum', /"truncated sum" deviates/],
+  ['matrixAt', /"slice of a vector" deviates/],
 ])('a device whose %s is wrong is refused by name', async (name, message) => {
   const compute = await openCompute('cpu');
   const wrong = broken(compute, name, (result) =>
@@ -85,7 +85,7 @@ test('a device that gives zeros, NaN or too few values is refused', async () => 
   const zeros = broken(compute, 'attentionBackward', (result) =>
     mapTensors(result, (tensor) => ops.scale(tensor, 0)),
   );
-  await expect(selfTest(zeros)).rejects.toThrow(/attention\.self\.query deviates by 1\.0,/);
+  await expect(selfTest(zeros)).rejects.toThrow(/attention\.self\.query" deviates by 1\.0,/);
   const nan = broken(compute, 'read', async (values) =>
     (await (values as Promise<Float32Array>)).fill(NaN, 0, 1),
   );

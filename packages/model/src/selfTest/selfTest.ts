@@ -22,7 +22,7 @@ export async function selfTest({ backend, ops, guard }: Compute): Promise<void> 
     if (deviation <= SELF_TEST_TOLERANCE) continue;
     throw new DeviceError(
       'DEVICE_UNSUPPORTED',
-      `This device computes wrongly with ${backend}: in the self-test the ${name} deviates by ` +
+      `This device computes wrongly with ${backend}: in the self-test "${name}" deviates by ` +
         `${deviation.toPrecision(2)}, expected at most ${SELF_TEST_TOLERANCE}. Use another backend or device.`,
     );
   }

@@ -31,37 +31,34 @@ async function rowsOf(ops: Ops, tensor: Tensor): Promise<(row: number, count?: n
  */
 export async function checkForward(ops: Ops, golden: Golden): Promise<number> {
   const { checkpoint, sequences } = golden;
-  const { classifier, config } = checkpoint;
   const encoder = uploadEncoder(ops, checkpoint);
   const differences: number[] = [];
   const check = (actual: Float32Array, key: string) => {
     differences.push(expectClose(actual, valuesOf(golden, key), TOLERANCE, `${golden.name}: ${key}`));
   };
+  const poolers = POOLINGS.map((pooling) => uploadPooler(ops, checkpoint, pooling));
   for (const { batch, examples } of goldenBatches(golden)) {
-    for (const pooling of POOLINGS) {
-      const pooler = uploadPooler(ops, checkpoint, pooling);
-      const results = ops.scope(() => {
-        const { hidden } = encoderForward(ops, encoder, new Map(), batch, { save: false });
-        const { pooled } = pool(ops, { hidden, batch, pooling, pooler });
-        const logits = classifier
-          ? classify(ops, pooled, {
-              weight: ops.tensor(classifier.weight, [config.hiddenSize, classifier.classCount]),
-              bias: ops.tensor(classifier.bias, [classifier.classCount]),
-            })
-          : null;
-        return { hidden, pooled, logits };
+    const results = ops.scope(() => {
+      const { hidden } = encoderForward(ops, encoder, new Map(), batch, { save: false });
+      const heads = POOLINGS.map((pooling, i) => {
+        const { pooled } = pool(ops, { hidden, batch, pooling, pooler: poolers[i]! });
+        return { pooled, logits: checkpoint.classifier && classify(ops, pooled, goldenHead(ops, golden)) };
       });
-      disposePooler(ops, pooler);
-      const hidden = await rowsOf(ops, results.hidden);
-      const pooled = await rowsOf(ops, results.pooled);
-      const logits = results.logits && (await rowsOf(ops, results.logits));
+      return { hidden, heads };
+    });
+    const hidden = await rowsOf(ops, results.hidden);
+    examples.forEach((n, row) => check(hidden(row * batch.tokens, sequences[n]!.ids.length), `hidden.${n}`));
+    for (const [i, pooling] of POOLINGS.entries()) {
+      const { pooled, logits } = results.heads[i]!;
+      const pooledRows = await rowsOf(ops, pooled);
+      const logitRows = logits && (await rowsOf(ops, logits));
       examples.forEach((n, row) => {
-        check(hidden(row * batch.tokens, sequences[n]!.ids.length), `hidden.${n}`);
-        check(pooled(row), `${pooling}.pooled.${n}`);
-        if (logits) check(logits(row), `${pooling}.logits.${n}`);
+        check(pooledRows(row), `${pooling}.pooled.${n}`);
+        if (logitRows) check(logitRows(row), `${pooling}.logits.${n}`);
       });
     }
   }
+  for (const pooler of poolers) disposePooler(ops, pooler);
   disposeEncoder(ops, encoder);
   return Math.max(...differences);
 }

@@ -27,10 +27,8 @@ export class JsonPlace {
   /** The error to throw when something else stands here. */
   wrong(expected: string): ModelError {
     const found = this.value === undefined ? 'missing' : JSON.stringify(this.value);
-    const shown = found.length > SHOWN ? `${found.slice(0, SHOWN)}…` : found;
-    return new ModelError(
-      `${this.fileName}: ${this.path === '' ? 'the file' : this.path} is ${shown}, expected ${expected}`,
-    );
+    const place = this.path === '' ? 'the file' : shortened(this.path);
+    return new ModelError(`${this.fileName}: ${place} is ${shortened(found)}, expected ${expected}`);
   }
 
   /** The place under a key; `absent` where there is none. */
@@ -71,4 +69,8 @@ export class JsonPlace {
     }
     return value;
   }
+}
+
+function shortened(text: string): string {
+  return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
 }

@@ -84,6 +84,11 @@ describe('special tokens and types', () => {
     expect(new Set(pair.typeIds)).toEqual(new Set([0]));
   });
 
+  test('RoBERTa gives no token types even where its table and its template have two', () => {
+    const twoTypes = { ...ROBERTA, vocabSize: 8000, tokenTypes: 2 } as const;
+    expect(encode(tinyJson(), twoTypes, 'a story', 'the plot').typeIds).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
+  });
+
   test('a second text that is empty still has its place', () => {
     expect(encode(wordPiece(), BERT, 'good', '')).toMatchObject({ ids: [2, 4, 3, 3], typeIds: [0, 0, 0, 1] });
     expect(encode(wordPiece(), BERT, '', '').ids).toEqual([2, 3, 3]);
@@ -128,7 +133,10 @@ describe('cutting', () => {
       typeIds: [0, 0, 0, 0, 0, 0, 1, 1, 1],
       cut: true,
     });
-    expect(encode(wordPiece(), BERT, 'film film', long, 9).ids).toEqual([2, 5, 5, 3, 4, 4, 4, 4, 3]);
+    expect(encode(wordPiece(), BERT, 'film film', long, 9)).toMatchObject({
+      ids: [2, 5, 5, 3, 4, 4, 4, 4, 3],
+      cut: true,
+    });
     expect(encode(wordPiece(), BERT, long, 'film '.repeat(9), 10).ids).toEqual([
       2, 4, 4, 4, 4, 3, 5, 5, 5, 3,
     ]);

@@ -74,7 +74,9 @@ test('every pattern of 16 bits that is no finite number is found, at any positio
   for (const format of ['F16', 'BF16'] as const) {
     const values = widen(new Uint8Array(all.buffer), format);
     const expected = [...values.keys()].filter((bits) => !Number.isFinite(values[bits]!));
-    const found = [...all].filter((bits) => firstNotFinite(new Uint8Array(Uint16Array.of(bits).buffer), format) === 0);
+    const found = [...all].filter(
+      (bits) => firstNotFinite(new Uint8Array(Uint16Array.of(bits).buffer), format) === 0,
+    );
     expect(found).toEqual(expected);
   }
   const bytes = (values: number[], offset: number) => {

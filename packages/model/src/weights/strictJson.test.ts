@@ -10,6 +10,8 @@ test.each([
   '[{"k": 1}, {"k": 2}]',
   String.raw`{"a\"b": "}", "a\\": "{", "{": "\\\"", "a": ":"}`,
   '{"x": "\\"k\\": 1", "k": 2}',
+  String.raw`{"a": "\",\"a\":"}`,
+  String.raw`{"a": "\\", "b": "\"${'['.repeat(100)}"}`,
   '{"__proto__": 1, "constructor": {"__proto__": 2}}',
   '"just {[ a string"',
   'null',

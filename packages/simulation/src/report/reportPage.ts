@@ -95,6 +95,8 @@ function describeSimulation({ run, simulation, noiseMultiplier }: SimulationSumm
 
 function headline({ seeds, testAccuracy, testLoss, meanAggregationError }: SimulationSummary): Html {
   const [first] = seeds;
+  const epsilons = seeds.flatMap(({ epsilon: spent }) => spent ?? []);
+  const epsilon = epsilons.length === 0 ? null : Math.max(...epsilons);
   const over = seeds.length === 1 ? 'one seed' : `mean ± standard deviation over ${seeds.length} seeds`;
   const stat = (name: string, value: string, note: string) =>
     html`<div class="card">
@@ -104,7 +106,7 @@ function headline({ seeds, testAccuracy, testLoss, meanAggregationError }: Simul
   return html`<dl class="stats">
     ${stat('Test accuracy', spread(testAccuracy, percent), over)}
     ${stat('Test loss', spread(testLoss, short, rough), over)}
-    ${stat('Epsilon', first?.epsilon == null ? 'none kept' : String(Math.max(...seeds.map((seed) => seed.epsilon ?? 0))), first?.epsilon == null ? 'no privacy protection' : 'of the most charged client')}
+    ${stat('Epsilon', epsilon === null ? 'none kept' : String(epsilon), epsilon === null ? 'no privacy protection' : 'of the most charged client')}
     ${stat('Uplink', bytes(first?.uplinkBytesPerClient ?? 0), 'per client and round, at most')}
     ${stat('Aggregation error', spread(meanAggregationError, short, rough), 'mean over the rounds')}
   </dl>`;

@@ -34,6 +34,7 @@ figcaption p, .note { color: var(--muted); font-size: 0.9rem; }
 .charts svg { display: block; width: 100%; height: auto; margin-top: 0.5rem; }
 .grid { stroke: var(--line); stroke-width: 1; }
 .tick { fill: var(--muted); font-size: 12px; }
+@media (max-width: 30rem) { .tick { font-size: 15px; } }
 .line path { fill: none; stroke-width: 1.6; stroke-linejoin: round; }
 .line circle { stroke: none; }
 .line-1 { stroke: var(--line-1); fill: var(--line-1); } .line-1 path { stroke-dasharray: 6 3; }

@@ -1,0 +1,63 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import type { Cell, Sst2Config } from './sst2Grid.ts';
+import { cellNames } from './sst2Grid.ts';
+import type { Sst2Report } from './sst2Table.ts';
+import { sst2Markdown } from './sst2Table.ts';
+
+const config = JSON.parse(
+  readFileSync(new URL('../configs/sst2.json', import.meta.url), 'utf8'),
+) as Sst2Config;
+
+const cell: Cell = {
+  strategy: 'lora',
+  split: 'iid',
+  privacy: 'epsilon 6',
+  tried: [
+    { learningRate: 0.1, devAccuracy: 0.6, devLoss: 0.6 },
+    { learningRate: 0.3, devAccuracy: 0.7, devLoss: 0.6 },
+    { learningRate: 1, devAccuracy: 0.65, devLoss: 0.6 },
+    { learningRate: 3, devAccuracy: 0.5, devLoss: 4 },
+  ],
+  learningRate: 0.3,
+  devAccuracy: { mean: 0.7, sd: 0.012 },
+  testAccuracy: { mean: 0.689, sd: 0.0205 },
+  perSeed: [
+    { seed: 1, devAccuracy: 0.7, testAccuracy: 0.69, epsilon: 5.998 },
+    { seed: 2, devAccuracy: 0.7, testAccuracy: 0.688, epsilon: 5.998 },
+  ],
+  meanAggregationError: { mean: 0.0123, sd: 0.001 },
+  uplinkBytesPerClient: 33_880,
+  noiseMultiplier: 0.6,
+  seconds: 60,
+};
+
+function markdown(change: Partial<Sst2Report>): string {
+  return sst2Markdown({
+    bench: 'sst2',
+    complete: true,
+    machine: { cpu: 'some processor', cores: 2, node: 'v24', backend: 'wasm' },
+    config,
+    cells: [cell],
+    ...change,
+  });
+}
+
+test('a line of the table: the chosen learning rate, mean and sd, every one that was tried and the worst of them', () => {
+  expect(markdown({})).toContain(
+    '| lora | iid | epsilon 6 (5.998 spent) | 0.3 | **68.9 ± 2.1** | 70.0 ± 1.2 | 60.0 | 70.0 | 65.0 | 50.0 (worst) | 1.2e-2 | 33880 B |',
+  );
+});
+
+test('what is not complete says so', () => {
+  expect(markdown({})).not.toContain('Not complete');
+  expect(markdown({ complete: false })).toContain('**Not complete.**');
+});
+
+test('the grid holds every combination once, strategy by strategy, all with the same learning rates', () => {
+  const names = cellNames(config).map(({ strategy, split, privacy }) => `${strategy} ${split} ${privacy}`);
+  expect(new Set(names).size).toBe(12);
+  expect(names.slice(0, 4).every((name) => name.startsWith('ffa-lora '))).toBe(true);
+  // RoLoRA trains B and A in turns: as many rounds of one as of the other
+  expect((config.run as unknown as { rounds: { count: number } }).rounds.count % 2).toBe(0);
+});
