@@ -52,8 +52,8 @@ test('makes room among other models when a browser gives no more', async () => {
   const real = Cache.prototype.put;
   Cache.prototype.put = async function put(request, response) {
     const kept = (await this.keys()).filter(({ url }) => !url.endsWith('?used'));
-    if (kept.length > 1 && !String(request).endsWith('?used'))
-      throw new DOMException('full', 'QuotaExceededError');
+    const address = request instanceof Request ? request.url : request.toString();
+    if (kept.length > 1 && !address.endsWith('?used')) throw new DOMException('full', 'QuotaExceededError');
     await real.call(this, request, response);
   };
   try {

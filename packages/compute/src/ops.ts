@@ -7,8 +7,8 @@ export type Tensor = TfjsTensor;
 export type TensorTree = Tensor | null | number | TensorTree[] | { [key: string]: TensorTree };
 
 /**
- * A frozen weight matrix [inDim, outDim], kept in the orientation(s) the backend multiplies fast
- * (wasm: a transposed operand is 10 times slower, so both are stored; compute.md, section 5).
+ * A frozen weight matrix [inDim, outDim], kept in the orientation(s) the backend multiplies fast: tfjs's own wasm products
+ * are ten times slower with a transposed operand (compute.md, section 5), so that there both are stored.
  */
 export type FrozenMatrix = { inDim: number; outDim: number; weight: Tensor; transposed: Tensor | null };
 
@@ -21,7 +21,7 @@ export type Activation = 'gelu' | 'gelu-tanh' | 'relu' | 'tanh';
 /** What `layerNorm` keeps for its backward pass. */
 export type LayerNormSaved = { normalized: Tensor; inverseStd: Tensor };
 
-/** What `attention` keeps for its backward pass; q, k, v are [N, heads, T, headDim]. */
+/** What `attention` keeps for its backward pass; q, k, v in the layout its kernels like, probabilities [N, heads, T, T]. */
 export type AttentionSaved = { q: Tensor; k: Tensor; v: Tensor; probabilities: Tensor };
 
 /**

@@ -8,6 +8,7 @@ import { checkOpsCase } from './testing/opsCase.ts';
 import { opsCases } from './testing/opsCases.ts';
 import { checkTapeCase, tapeCases } from './testing/tapeCases.ts';
 import { createTfjsOps } from './tfjsOps.ts';
+import { startWasmKernels } from './wasm/wasmKernels.ts';
 import { wasmUrls } from './wasmUrls.ts';
 
 // All on one page: tfjs has one backend at a time, so the order of tests is the order of backends.
@@ -36,6 +37,11 @@ for (const backend of BACKEND_ORDER) {
     });
   });
 }
+
+test('our kernels start on wasm, so that the operations above were theirs', async () => {
+  await openCompute('wasm', { wasmUrls });
+  expect(startWasmKernels()).not.toBeNull();
+});
 
 // What a device without SIMD computes with
 describe('operations on wasm without kernels of ours', () => {

@@ -56,7 +56,10 @@ export class WasmKernels {
   #workspace(bytes: number): number {
     const backend = this.#backend;
     if (bytes > this.#spare.bytes) {
-      if (this.#spare.data) backend.disposeData(this.#spare.data.dataId);
+      const { data } = this.#spare;
+      // Before the next one is asked for: memory may be full, and the freed one must not be used again
+      this.#spare = { data: null, bytes: 0 };
+      if (data) backend.disposeData(data.dataId);
       this.#spare = { data: backend.makeOutput([bytes / FLOAT_BYTES], 'float32'), bytes };
     }
     return backend.getMemoryOffset(this.#spare.data!.dataId);

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { expect, test } from 'vitest';
 import { LARGEST_HALF, firstNotFinite, halfTable, narrowToHalf, widen } from './halfFloat.ts';
 
@@ -88,5 +89,19 @@ test('every pattern of 16 bits that is no finite number is found, at any positio
     expect(firstNotFinite(bytes([1, -3.4e38, 1e-45, NaN, 2], offset), 'F32')).toBe(3);
     expect(firstNotFinite(bytes([1, 2, -Infinity], offset), 'F32')).toBe(2);
     expect(firstNotFinite(bytes([1, -0, 3.4028234663852886e38], offset), 'F32')).toBe(-1);
+  }
+});
+
+test.each([
+  ['F32', [0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0]],
+  ['F16', [0, 0x3c, 0, 0xc0]],
+  ['BF16', [0x80, 0x3f, 0, 0xc0]],
+] as const)('%s in a Node buffer, which shares its memory with others, at any offset', (format, bytes) => {
+  for (const offset of [0, 1, 2, 3]) {
+    const pool = Buffer.alloc(64, 0x55);
+    pool.set(bytes, offset);
+    const stored = pool.subarray(offset, offset + bytes.length);
+    expect(widen(stored, format)).toEqual(Float32Array.of(1, -2));
+    expect(firstNotFinite(stored, format)).toBe(-1);
   }
 });

@@ -36,7 +36,7 @@ export function widen(bytes: Uint8Array, format: FloatFormat): Float32Array {
   switch (format) {
     case 'F32':
       // A copy, aligned whatever the position in the file was
-      return new Float32Array(bytes.slice().buffer);
+      return new Float32Array(copyOf(bytes).buffer);
     case 'F16': {
       const table = halfTable();
       const halfWords = words16(bytes);
@@ -56,9 +56,14 @@ export function widen(bytes: Uint8Array, format: FloatFormat): Float32Array {
   }
 }
 
+/** In memory of its own, at its start. A Node `Buffer` is a Uint8Array whose `slice` is a view of a shared pool. */
+function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes);
+}
+
 /** Bytes as 16-bit words: a view where they lie at an even position of their buffer, else of a copy. */
 export function words16(bytes: Uint8Array): Uint16Array {
-  const { buffer, byteOffset, byteLength } = bytes.byteOffset % 2 === 0 ? bytes : bytes.slice();
+  const { buffer, byteOffset, byteLength } = bytes.byteOffset % 2 === 0 ? bytes : copyOf(bytes);
   return new Uint16Array(buffer, byteOffset, byteLength / 2);
 }
 
@@ -77,7 +82,7 @@ export function firstNotFinite(bytes: Uint8Array, format: FloatFormat): number {
 const EXPONENT_BITS: Readonly<Record<FloatFormat, number>> = { F32: 0x7f80_0000, F16: 0x7c00, BF16: 0x7f80 };
 
 function words32(bytes: Uint8Array): Uint32Array {
-  const { buffer, byteOffset, byteLength } = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+  const { buffer, byteOffset, byteLength } = bytes.byteOffset % 4 === 0 ? bytes : copyOf(bytes);
   return new Uint32Array(buffer, byteOffset, byteLength / 4);
 }
 

@@ -74,13 +74,22 @@ describe('head', () => {
     expect(classifier!.bias).toEqual(stored.get('classifier.bias')!.values);
   });
 
-  test('none, a pooler alone, and a classifier without its pooler, which is another task’s', () => {
+  test('none, a pooler alone, a classifier alone', () => {
     const without = (pattern: RegExp) => renamed((name) => (pattern.test(name) ? null : name), 3);
     expect(readCheckpoint(tinyModel())).toMatchObject({ pooler: null, classifier: null });
     const alone = readCheckpoint(without(/^classifier/));
     expect(alone.pooler).not.toBe(null);
     expect(alone.classifier).toBe(null);
-    expect(readCheckpoint(without(/pooler/))).toMatchObject({ pooler: null, classifier: null });
+    expect(readCheckpoint(without(/pooler/))).toMatchObject({ pooler: null, classifier: { classCount: 3 } });
+  });
+
+  test.each(['BertForTokenClassification', 'BertForMultipleChoice'])('that of %s is not taken', (name) => {
+    const files = changed(() => {});
+    const config = JSON.parse(new TextDecoder().decode(files.get('config.json'))) as object;
+    const withTask = (architectures: string[]) =>
+      files.set('config.json', new TextEncoder().encode(JSON.stringify({ ...config, architectures })));
+    expect(readCheckpoint(withTask([name])).classifier).toBe(null);
+    expect(readCheckpoint(withTask(['BertForSequenceClassification'])).classifier).not.toBe(null);
   });
 
   test.each([

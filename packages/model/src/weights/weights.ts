@@ -1,6 +1,7 @@
 import type { EncoderConfig } from '../config/encoderConfig.ts';
 import { layerPartName } from '../encoder/modules.ts';
 import type { ModelFiles } from '../files/modelFiles.ts';
+import { jsonOf } from '../files/modelFiles.ts';
 import { ModelError } from '../modelError.ts';
 import type { RowTable } from './rowTable.ts';
 import { rowTable } from './rowTable.ts';
@@ -29,7 +30,7 @@ export type Weights = {
 /**
  * Finds the encoder's tensors in a model directory, and the pooler and the classifier where they are. Others, such as
  * a language model's head, are not looked at.
- * A classifier without its pooler is another task's (BERT for named entities has one) and not taken.
+ * A classifier of single tokens or of choices, by the config's `architectures`, is another task's and not taken.
  * @throws {ModelError} a tensor that is missing, twice there, of another shape or format, or holds a NaN or an infinity;
  *   more layers in the file than the config names
  */
@@ -50,11 +51,9 @@ export function readWeights(files: ModelFiles, config: EncoderConfig): Weights {
   refuseMoreLayers(stored, config);
   take(encoderSpecs(config));
   const pooler = poolerSpecs(config);
-  if (pooler.some((spec) => find(stored, spec, config))) {
-    take(pooler);
-    const classifier = find(stored, classifierSpecs(config, 1)[0], config);
-    if (classifier) take(classifierSpecs(config, classifier.shape[0] ?? 0));
-  }
+  if (pooler.some((spec) => find(stored, spec, config))) take(pooler);
+  const classifier = isOfAnotherTask(files) ? null : find(stored, classifierSpecs(config, 1)[0], config);
+  if (classifier) take(classifierSpecs(config, classifier.shape[0] ?? 0));
   const tensorOf = (name: string, shape: number[]): StoredTensor => {
     const tensor = found.get(name);
     if (!tensor) throw new ModelError(`the model has no tensor ${name}`);
@@ -68,6 +67,13 @@ export function readWeights(files: ModelFiles, config: EncoderConfig): Weights {
     stored: tensorOf,
     table: (name, shape) => rowTable(tensorOf(name, shape)),
   };
+}
+
+/** Such models have a classifier of the same name and shape that reads something else than one vector a text. */
+function isOfAnotherTask(files: ModelFiles): boolean {
+  const { architectures } = jsonOf(files, 'config.json') as { architectures?: unknown };
+  const names = Array.isArray(architectures) ? architectures : [];
+  return names.some((name) => /For(TokenClassification|MultipleChoice)$/.test(String(name)));
 }
 
 function find(
