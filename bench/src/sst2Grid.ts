@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
+import { ChoraleError } from '@chorale/protocol';
 import type { Spread } from '@chorale/simulation';
 import { evaluateSeed, readSimulationInputs, runSimulation, spreadOf } from '@chorale/simulation';
 import { parseLabelledRows } from '@chorale/trainer';
@@ -25,8 +26,8 @@ export type CellName = { strategy: string; split: string; privacy: string };
 
 /** One line of the table: a strategy on one split at one level of privacy. */
 export type Cell = CellName & {
-  /** Every learning rate that was tried, with the dev accuracy after the last round on the tuning seed. */
-  tried: { learningRate: number; devAccuracy: number; devLoss: number }[];
+  /** Every learning rate that was tried, with the dev accuracy after the last round on the tuning seed; null: diverged. */
+  tried: { learningRate: number; devAccuracy: number | null; devLoss: number | null }[];
   /** The one with the best dev accuracy of them; of equal ones that with the smaller loss. */
   learningRate: number;
   /** With that learning rate, over all seeds. */
@@ -65,13 +66,21 @@ export async function runCell(name: CellName, options: GridOptions): Promise<Cel
   const tried: Cell['tried'] = [];
   let tuningSeconds = 0;
   for (const learningRate of config.grid.learningRates) {
-    const { summary } = await simulate(name, learningRate, [config.tuningSeed], options);
-    const [seed] = summary.seeds;
-    tried.push({ learningRate, devAccuracy: seed!.testAccuracy!, devLoss: seed!.testLoss! });
-    tuningSeconds += seed!.seconds;
-    say(`${title}, learning rate ${learningRate}: ${(100 * seed!.testAccuracy!).toFixed(1)} %`);
+    const result = await unlessDiverged(() => simulate(name, learningRate, [config.tuningSeed], options));
+    const seed = result?.summary.seeds[0];
+    tried.push({
+      learningRate,
+      devAccuracy: seed?.testAccuracy ?? null,
+      devLoss: seed?.testLoss ?? null,
+    });
+    tuningSeconds += seed?.seconds ?? 0;
+    const found = seed === undefined ? 'diverged' : `${(100 * seed.testAccuracy!).toFixed(1)} %`;
+    say(`${title}, learning rate ${learningRate}: ${found}`);
   }
-  const [best] = tried.toSorted((a, b) => b.devAccuracy - a.devAccuracy || a.devLoss - b.devLoss);
+  const [best] = tried.toSorted(
+    (a, b) =>
+      (b.devAccuracy ?? 0) - (a.devAccuracy ?? 0) || (a.devLoss ?? Infinity) - (b.devLoss ?? Infinity),
+  );
   const { inputs, directory, summary } = await simulate(name, best!.learningRate, config.seeds, options);
   const { rows } = parseLabelledRows(
     new Uint8Array(readFileSync(join(data, config.files.test))),
@@ -102,6 +111,16 @@ export async function runCell(name: CellName, options: GridOptions): Promise<Cel
   };
   say(`${title}: test accuracy ${(100 * cell.testAccuracy.mean).toFixed(1)} % at ${cell.learningRate}`);
   return cell;
+}
+
+/** @returns null when training without clipping drove the parameters out of range */
+async function unlessDiverged<Result>(act: () => Promise<Result>): Promise<Result | null> {
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof ChoraleError && error.code === 'UPDATE_NOT_FINITE') return null;
+    throw error;
+  }
 }
 
 async function simulate(

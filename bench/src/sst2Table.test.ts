@@ -49,6 +49,13 @@ test('a line of the table: the chosen learning rate, mean and sd, every one that
   );
 });
 
+test('a learning rate that diverged is named', () => {
+  const tried = cell.tried.map((one) =>
+    one.learningRate === 3 ? { ...one, devAccuracy: null, devLoss: null } : one,
+  );
+  expect(markdown({ cells: [{ ...cell, tried }] })).toContain('| 60.0 | 70.0 | 65.0 | diverged |');
+});
+
 test('what is not complete says so', () => {
   expect(markdown({})).not.toContain('Not complete');
   expect(markdown({ complete: false })).toContain('**Not complete.**');

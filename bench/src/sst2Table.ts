@@ -28,7 +28,7 @@ export function sst2Markdown({ complete, machine, config, cells }: Sst2Report): 
     'uplink',
   ];
   const lines = cells.map((cell) => {
-    const accuracies = cell.tried.map(({ devAccuracy }) => devAccuracy);
+    const accuracies = cell.tried.map(({ devAccuracy }) => devAccuracy ?? 0);
     const worst = Math.min(...accuracies);
     const epsilon = Math.max(...cell.perSeed.map((seed) => seed.epsilon ?? 0));
     return [
@@ -39,8 +39,8 @@ export function sst2Markdown({ complete, machine, config, cells }: Sst2Report): 
       `**${percent(cell.testAccuracy)}**`,
       percent(cell.devAccuracy),
       ...learningRates.map((rate) => {
-        const accuracy = cell.tried.find(({ learningRate }) => learningRate === rate)?.devAccuracy;
-        if (accuracy === undefined) return '–';
+        const accuracy = cell.tried.find(({ learningRate }) => learningRate === rate)?.devAccuracy ?? null;
+        if (accuracy === null) return 'diverged';
         return `${(100 * accuracy).toFixed(1)}${accuracy === worst ? ' (worst)' : ''}`;
       }),
       cell.meanAggregationError.mean.toExponential(1),

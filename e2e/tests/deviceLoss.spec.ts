@@ -30,8 +30,10 @@ test('a GPU that is lost twice: its rounds are given up and computed anew, on it
   newTab,
 }) => {
   const serving = await serve(LONG_ROUNDS);
+  test.slow(); // rounds are computed more than once
   const tab = await newTab();
   const { page } = tab;
+  page.setDefaultTimeout(SLOW.timeout);
   await watchGpuDevices(page);
   const backend = page.locator('[data-backend]');
   const troubles = page.getByRole('status').filter({ hasText: 'Your device had' });
@@ -95,8 +97,10 @@ test('a GPU that was asked for and is lost twice is not replaced: the page says 
   newTab,
 }) => {
   const serving = await serve(LONG_ROUNDS);
+  test.slow(); // rounds are computed more than once
   const tab = await newTab();
   const { page } = tab;
+  page.setDefaultTimeout(SLOW.timeout);
   await watchGpuDevices(page);
   await contribute(tab, new URL('?backend=webgpu', serving.contributeUrl).href, csvRows(20));
   for (const losses of [1, 2]) {

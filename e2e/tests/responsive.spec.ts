@@ -20,7 +20,9 @@ for (const [backend, { rows, localSteps, standstill }] of Object.entries(WORK)) 
       training: { ...SMALL_RUN.training, localSteps, samplingRate: 1, expectedBatchSize: rows },
       rounds: { count: 1, cohortSize: 1, minimumUpdates: 1, deadlineSeconds: 3600 },
     });
+    test.slow(); // much work, on whatever else the machine does
     const tab = await newTab();
+    tab.page.setDefaultTimeout(180_000);
     const url = new URL(`?backend=${backend}`, serving.contributeUrl).href;
     const joined = contribute(tab, url, csvRows(rows));
     await tab.page.locator('[data-status="not-joined"]').waitFor({ timeout: 120_000 });

@@ -22,9 +22,11 @@ test('memory that is full is told from other errors, and the next step is judged
 
 test('so do the engines themselves name it', async () => {
   const watch = processorWatch();
-  const tooMuch = [() => new ArrayBuffer(2 ** 52), () => new Float32Array(2 ** 52)];
+  const tooMuch: (() => object)[] = [() => new ArrayBuffer(2 ** 52), () => new Float32Array(2 ** 52)];
   for (const allocate of tooMuch) {
-    const thrown = await Promise.resolve().then(allocate).catch((error: unknown) => error);
+    const thrown = await Promise.resolve()
+      .then(allocate)
+      .catch((error: unknown) => error);
     expect(await watch.end(thrown)).toMatchObject({ failure: 'memory' });
   }
 });

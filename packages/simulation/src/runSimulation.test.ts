@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { SimulationOptions } from './runSimulation.ts';
 import { runSimulation } from './runSimulation.ts';
 import type { SimulatedRound } from './seedState.ts';
-import { cohortOf } from './simulateSeed.ts';
+import { cohortOf } from './simulateRound.ts';
 import { readSimulationInputs } from './simulationInputs.ts';
 import { smallConfig, writeSmallSimulation } from './testing/smallSimulation.ts';
 
@@ -252,6 +252,16 @@ test.each([
 ])('%s is a fault of the config', async (_, config, message) => {
   const error: unknown = await simulate('out', {}, config).catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) as string });
+});
+
+test('training that diverges says so, whether it overflows or only sends absurd values', async () => {
+  for (const learningRate of [1e5, 1e6]) {
+    const training = { ...smallConfig().training, learningRate, localSteps: learningRate === 1e5 ? 1 : 20 };
+    const config = smallConfig({ training, privacy: { unit: 'none' } });
+    await expect(simulate(`rate-${learningRate}`, {}, config)).rejects.toMatchObject({
+      code: 'UPDATE_NOT_FINITE',
+    });
+  }
 });
 
 test('localMetrics: the counts travel with the update', async () => {

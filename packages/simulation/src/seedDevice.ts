@@ -1,7 +1,7 @@
 import { noisyLocalCounts } from '@chorale/privacy';
 import { seededNoiseSource } from '@chorale/privacy/simulation';
 import type { Binding, RunConfig } from '@chorale/protocol';
-import { encodeUpdate, trainedRangeOf } from '@chorale/protocol';
+import { ChoraleError, encodeUpdate, trainedRangeOf } from '@chorale/protocol';
 import type { Evaluation, Evaluator, Example, LabelledRow, ModelFiles } from '@chorale/trainer';
 import {
   SequenceClassifier,
@@ -33,11 +33,12 @@ export type SeedDevice = {
    * One client's round.
    * @param client from 0
    * @returns the encoded update: what a tab would send
+   * @throws {ChoraleError} UPDATE_NOT_FINITE: without clipping training may diverge; {DeviceError}
    */
   train(client: number, round: number, parameters: Float32Array): Promise<Uint8Array>;
   /** @param parameters the global adapter, [parameterCount] */
   evaluate(parameters: Float32Array): Promise<Evaluation>;
-  close(): void | Promise<void>;
+  close(): Promise<void>;
 };
 
 /**
@@ -73,15 +74,17 @@ export async function openSeedDevice(setup: SeedSetup): Promise<SeedDevice> {
         config.localMetrics === undefined
           ? null
           : noisyLocalCounts(plan, await countCorrect(parameters, examples, { compute, classifier }), noise);
-      const update = await computeClientUpdate(parameters, {
-        compute,
-        classifier,
-        examples,
-        plan,
-        random,
-        noise,
-        range: trainedRangeOf(binding, round),
-      });
+      const update = await notDiverging(client, round, () =>
+        computeClientUpdate(parameters, {
+          compute,
+          classifier,
+          examples,
+          plan,
+          random,
+          noise,
+          range: trainedRangeOf(binding, round),
+        }),
+      );
       return encodeUpdate(update, round, binding, localCounts);
     },
     async evaluate(parameters) {
@@ -93,6 +96,25 @@ export async function openSeedDevice(setup: SeedSetup): Promise<SeedDevice> {
       evaluator?.dispose();
       classifier.dispose();
       compute.dispose();
+      return Promise.resolve();
     },
   };
+}
+
+/** In a tab numbers that overflow are the device's fault first; here the run's. */
+async function notDiverging<Result>(
+  client: number,
+  round: number,
+  train: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await train();
+  } catch (cause) {
+    if (!(cause instanceof Error && cause.name === 'NumericalError')) throw cause;
+    throw new ChoraleError(
+      'UPDATE_NOT_FINITE',
+      `client ${client + 1} in round ${round}: ${cause.message}; the training diverged, use a smaller learningRate`,
+      { cause },
+    );
+  }
 }

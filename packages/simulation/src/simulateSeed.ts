@@ -1,11 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { aggregateRound, chooseMembers } from '@chorale/coordinator';
-import { aggregationError } from '@chorale/lora';
-import type { PrivacyPlan } from '@chorale/privacy';
-import { roundEpsilonUp, spentEpsilonAfter } from '@chorale/privacy';
 import type { Binding, RunConfig } from '@chorale/protocol';
-import { canonicalJson, decodeUpdate, trainedRangeOf } from '@chorale/protocol';
+import { canonicalJson } from '@chorale/protocol';
 import type { AdapterFacts, Evaluation } from '@chorale/trainer';
 import { describeAdapter, exportPeft, openAdapter, privacyPlanOf } from '@chorale/trainer';
 import { writeAtomically } from './atomicFile.ts';
@@ -16,6 +12,7 @@ import { RandomStream } from './randomStream.ts';
 import type { SeedState, SimulatedRound } from './seedState.ts';
 import { readSeedState, writeRounds, writeSeedState } from './seedState.ts';
 import type { SimulationInputs } from './simulationInputs.ts';
+import { roundsTaken, simulateRound } from './simulateRound.ts';
 import { splitRows } from './split.ts';
 
 export type SeedOptions = {
@@ -90,23 +87,19 @@ export async function simulateSeed(options: SeedOptions): Promise<SeedResult> {
     );
     try {
       state ??= await initialSeedState(pool, facts, testRows !== null);
-      const adapter = openAdapter(files, config);
-      const plan = privacyPlanOf({ config, noiseMultiplier });
+      const run = {
+        seed,
+        config,
+        simulation,
+        hasTest: testRows !== null,
+        plan: privacyPlanOf({ config, noiseMultiplier }),
+        adapter: openAdapter(files, config),
+        binding,
+        pool,
+      };
       while (state.rounds.length < config.rounds.count) {
         const { length: rounds } = state.rounds;
-        const onClient = (clients: number) => onProgress({ rounds, clients, record: null });
-        const round: SimulatedRoundOptions = {
-          state,
-          seed,
-          config,
-          simulation,
-          plan,
-          adapter,
-          binding,
-          pool,
-          onClient,
-        };
-        state = await simulateRound(round, testRows !== null);
+        state = await simulateRound(state, run, (clients) => onProgress({ rounds, clients, record: null }));
         writeSeedState(directory, state);
         onProgress({ rounds: state.rounds.length, clients: 0, record: state.rounds.at(-1)! });
       }
@@ -117,67 +110,12 @@ export async function simulateSeed(options: SeedOptions): Promise<SeedResult> {
   const adapter = exportPeft(files, config, Float32Array.from(state.parameters), config.model);
   for (const [name, bytes] of adapter) writeAtomically(join(directory, 'adapter', name), bytes);
   const { rounds, initial } = state;
+  const taken = roundsTaken(rounds, simulation.clients);
   const clients = parts.map((part, client): SimulatedClient => ({
     labelCounts: labels.map((_, label) => part.filter((row) => trainRows[row]!.label === label).length),
-    roundsTaken: roundsTaken(rounds, client + 1),
+    roundsTaken: taken[client]!,
   }));
   return { seed, initial, rounds, parameterCount: facts.parameterCount, clients };
-}
-
-type SimulatedRoundOptions = {
-  state: SeedState;
-  seed: number;
-  config: RunConfig;
-  simulation: SimulationInputs['simulation'];
-  plan: PrivacyPlan;
-  adapter: ReturnType<typeof openAdapter>;
-  binding: Binding;
-  pool: DevicePool;
-  onClient: (done: number) => void;
-};
-
-/** One round, from the cohort to the next global adapter. */
-async function simulateRound(options: SimulatedRoundOptions, hasTest: boolean): Promise<SeedState> {
-  const { state, seed, config, simulation, plan, adapter, binding, pool, onClient } = options;
-  const startedAt = performance.now();
-  const round = state.rounds.length + 1;
-  const cohort = cohortOf(simulation.clients, config.rounds.cohortSize, seed, round);
-  const start = Float32Array.from(state.parameters); // as it is sent
-  const encoded = await pool.train(
-    cohort.map((number) => number - 1),
-    round,
-    start,
-    onClient,
-  );
-  const updates = cohort.map((number, i) => ({
-    contributorId: `client-${number}`,
-    ...decodeUpdate(encoded[i]!, binding),
-  }));
-  const range = trainedRangeOf(binding, round);
-  const parameters = aggregateRound(state.parameters, updates, { aggregation: config.aggregation, range });
-  const tested = hasTest && (round % simulation.evaluateEvery === 0 || round === config.rounds.count);
-  const evaluation = tested ? await pool.evaluate(Float32Array.from(parameters)) : null;
-  const taken = Array.from({ length: simulation.clients }, (_, client) =>
-    roundsTaken([...state.rounds, { cohort }], client + 1),
-  );
-  const epsilon = spentEpsilonAfter(plan, Math.max(...taken));
-  const record: SimulatedRound = {
-    round,
-    testAccuracy: evaluation?.accuracy ?? null,
-    testLoss: evaluation?.loss ?? null,
-    epsilon: epsilon === Infinity ? null : roundEpsilonUp(epsilon),
-    uplinkBytesPerClient: Math.max(...encoded.map(({ byteLength }) => byteLength)),
-    aggregationError: aggregationError(
-      adapter.layout,
-      start,
-      updates.map(({ values }) => values),
-      range,
-      adapter.basis,
-    ),
-    seconds: Number(((performance.now() - startedAt) / 1000).toFixed(3)),
-    cohort,
-  };
-  return { initial: state.initial, rounds: [...state.rounds, record], parameters };
 }
 
 async function initialSeedState(
@@ -190,19 +128,6 @@ async function initialSeedState(
     rounds: [],
     parameters: Float64Array.from(initialParameters),
   };
-}
-
-/** @returns numbers of clients from 1, ascending */
-export function cohortOf(clients: number, size: number, seed: number, round: number): number[] {
-  const candidates = Array.from({ length: clients }, (_, i) => String(i + 1));
-  const { below } = new RandomStream(seed, `cohort of round ${round}`);
-  return chooseMembers(candidates, size, below)
-    .map(Number)
-    .sort((a, b) => a - b);
-}
-
-function roundsTaken(rounds: readonly Pick<SimulatedRound, 'cohort'>[], client: number): number {
-  return rounds.filter(({ cohort }) => cohort.includes(client)).length;
 }
 
 /** The run's config as one seed of a simulation trains it. */

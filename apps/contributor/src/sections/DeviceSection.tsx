@@ -39,8 +39,9 @@ export function DeviceSection({ device, unknownBackend, onRetry }: DeviceSection
           )}
           <p role="status">
             <strong>{text.chosenTitle(text.shortNames[backend])}</strong> {formatSentence(reason)}
-            {forced && ` ${text.forced}`} {text.tested}
+            {forced && ` ${text.forced}`}
           </p>
+          <p className="ch-small ch-muted">{text.tested}</p>
           {troubles.length > 0 && <Troubles troubles={troubles} />}
           <DataTable
             caption={text.caption}

@@ -71,6 +71,7 @@ export function readWeights(files: ModelFiles, config: EncoderConfig): Weights {
 
 /** Such models have a classifier of the same name and shape that reads something else than one vector a text. */
 function isOfAnotherTask(files: ModelFiles): boolean {
+  if (!files.has('config.json')) return false; // weights alone, such as the self-test's
   const { architectures } = jsonOf(files, 'config.json') as { architectures?: unknown };
   const names = Array.isArray(architectures) ? architectures : [];
   return names.some((name) => /For(TokenClassification|MultipleChoice)$/.test(String(name)));
