@@ -1,17 +1,17 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { noiseSource, webCryptoRandom, spentEpsilonAfter, roundEpsilonUp } from '@chorale/privacy';
 import type { RunConfig, RunConfigInput } from '@chorale/protocol';
-import { parseRunConfig } from '@chorale/protocol';
+import { parseRunConfig, trainedRangeOf } from '@chorale/protocol';
 import type { Compute, ModelFiles } from '@chorale/trainer';
 import {
-  MODEL_FILE_NAMES,
   SequenceClassifier,
   computeClientUpdate,
   describeAdapter,
   evaluatorOn,
+  neededModelFiles,
   openCompute,
   parseLabelledRows,
   privacyPlanOf,
@@ -35,7 +35,10 @@ const { values } = parseArgs({ options: { out: { type: 'string' } } });
 const trial = JSON.parse(readFileSync(CONFIG, 'utf8')) as Trial;
 const base = JSON.parse(readFileSync(new URL(trial.run, CONFIG), 'utf8')) as RunConfigInput;
 const files: ModelFiles = new Map(
-  MODEL_FILE_NAMES.map((name) => [name, new Uint8Array(readFileSync(new URL(name, MODEL)))]),
+  neededModelFiles(readdirSync(MODEL)).map((name) => [
+    name,
+    new Uint8Array(readFileSync(new URL(name, MODEL))),
+  ]),
 );
 const compute = await openCompute('wasm');
 const results = [];
@@ -72,11 +75,16 @@ async function simulate(device: Compute, config: RunConfig) {
   const noiseMultiplier = resolveNoiseMultiplier(config);
   const plan = privacyPlanOf({ config, noiseMultiplier });
   const clients = trial.clients.map((name) =>
-    rowsOf(name).map((row) => ({ sequence: classifier.encode(row.text).sequence, label: row.label })),
+    rowsOf(name).map((row) => ({
+      sequence: classifier.encode(row.text, row.textPair).sequence,
+      label: row.label,
+    })),
   );
-  let { initialParameters: parameters } = await describeAdapter(files, config);
+  const { initialParameters, trainedRanges } = await describeAdapter(files, config);
+  let parameters = initialParameters;
   const accuracies = [(await evaluator.evaluate(parameters)).accuracy];
   for (let round = 1; round <= config.rounds.count; round++) {
+    const range = trainedRangeOf({ trainedRanges }, round);
     const mean = new Float64Array(parameters.length);
     for (const examples of clients) {
       const update = await computeClientUpdate(parameters, {
@@ -84,10 +92,11 @@ async function simulate(device: Compute, config: RunConfig) {
         classifier,
         examples,
         plan,
+        range,
         random: webCryptoRandom,
         noise: noiseSource(plan.noise),
       });
-      update.values.forEach((value, i) => (mean[i] = mean[i]! + value / clients.length));
+      update.values.forEach((value, i) => (mean[range.start + i]! += value / clients.length));
     }
     parameters = parameters.map((value, i) => value + mean[i]!);
     accuracies.push((await evaluator.evaluate(parameters)).accuracy);

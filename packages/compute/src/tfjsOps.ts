@@ -90,8 +90,8 @@ export function createTfjsOps({ storeTransposed }: { storeTransposed: boolean })
     },
 
     perExampleOuter(x, dy, exampleCount) {
-      const x3 = tf.reshape(x, [exampleCount, -1, x.shape[1]!]); // [N, T, a]
-      const dy3 = tf.reshape(dy, [exampleCount, -1, dy.shape[1]!]); // [N, T, b]
+      const x3 = evenTokens(tf.reshape(x, [exampleCount, -1, x.shape[1]!])); // [N, T, a]
+      const dy3 = evenTokens(tf.reshape(dy, [exampleCount, -1, dy.shape[1]!])); // [N, T, b]
       return tf.reshape(tf.matMul(x3, dy3, true, false), [exampleCount, -1]);
     },
     packExamples: (gradients) => (gradients.length === 1 ? tf.clone(gradients[0]!) : tf.concat(gradients, 1)),
@@ -160,6 +160,16 @@ function maskUnused(x: Tensor, weights: Tensor): Tensor {
 function sumRows(weights: Float32Array, x: Tensor): Tensor {
   const row = tf.tensor2d(weights.slice(), [1, weights.length], 'float32');
   return tf.reshape(tf.matMul(row, x as tf.Tensor2D), [-1]);
+}
+
+/**
+ * x [N, T, a] with one row of zeros more where T is odd, on webgl only: it keeps two rows in one texel, what lies in the
+ * unused half of the last one need not be zero, and its matrix product adds it up.
+ */
+function evenTokens(x: tf.Tensor3D): tf.Tensor3D {
+  if (tf.getBackend() !== 'webgl' || x.shape[1] % 2 === 0) return x;
+  const none: [number, number] = [0, 0];
+  return tf.pad(x, [none, [0, 1], none]);
 }
 
 function splitHeads(rows: Tensor, exampleCount: number, heads: number): Tensor {
