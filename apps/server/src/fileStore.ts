@@ -10,6 +10,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -19,12 +20,17 @@ import { ChoraleError } from '@chorale/protocol';
 export type FileStore = {
   readonly directory: string;
   /**
+   * Writes them unless they are there already; a file that was altered since is written again.
    * @returns SHA-256 of the bytes, under which they are found from now on, also after a crash
    * @throws {ChoraleError} STORE_ERROR: the disk is full, or may not be written
    */
   put(bytes: Uint8Array): string;
-  /** @throws {ChoraleError} STORE_ERROR when it is not there */
+  /** @throws {ChoraleError} STORE_ERROR when it is not there, or is not what was put there */
   read(sha256: string): Uint8Array;
+  /**
+   * Not checked on the way: whoever takes it checks it against its hash.
+   * @throws {ChoraleError} STORE_ERROR when it is not there
+   */
   stream(sha256: string): ReadStream;
 };
 
@@ -36,8 +42,7 @@ export function openFileStore(directory: string): FileStore {
   mkdirSync(directory, { recursive: true });
   const pathOf = (sha256: string): string => {
     const path = join(directory, sha256);
-    if (!existsSync(path))
-      throw new ChoraleError('STORE_ERROR', `expected file ${sha256} in the store, it is gone`);
+    if (!existsSync(path)) throw new ChoraleError('STORE_ERROR', `expected a file at ${path}, it is gone. ${MEND}`);
     return path;
   };
   return {
@@ -45,29 +50,45 @@ export function openFileStore(directory: string): FileStore {
     put(bytes) {
       const sha256 = sha256Of(bytes);
       const path = join(directory, sha256);
-      if (!existsSync(path)) {
-        // Written aside and renamed: under its name a file is complete.
-        const draft = `${path}.draft`;
-        try {
-          writeFileSync(draft, bytes);
-          const handle = openSync(draft, 'r+');
-          fsyncSync(handle);
-          closeSync(handle);
-          renameSync(draft, path);
-        } catch (cause) {
-          rmSync(draft, { force: true });
-          throw new ChoraleError(
-            'STORE_ERROR',
-            `expected to write ${bytes.byteLength} bytes to ${directory}: ${(cause as Error).message}`,
-            { cause },
-          );
-        }
+      // Written aside and renamed: under its name a file is complete.
+      const draft = `${path}.draft`;
+      try {
+        if (holds(path, bytes.byteLength, sha256)) return sha256;
+        writeFileSync(draft, bytes);
+        const handle = openSync(draft, 'r+');
+        fsyncSync(handle);
+        closeSync(handle);
+        renameSync(draft, path);
+        return sha256;
+      } catch (cause) {
+        rmSync(draft, { force: true });
+        throw new ChoraleError(
+          'STORE_ERROR',
+          `expected to write ${bytes.byteLength} bytes to ${directory}: ${(cause as Error).message}`,
+          { cause },
+        );
       }
-      return sha256;
     },
-    read: (sha256) => readFileSync(pathOf(sha256)),
+    read(sha256) {
+      const path = pathOf(sha256);
+      const bytes = readFileSync(path);
+      if (sha256Of(bytes) === sha256) return bytes;
+      throw new ChoraleError(
+        'STORE_ERROR',
+        `expected the bytes of SHA-256 ${sha256} at ${path}, the file was altered (${bytes.byteLength} bytes). ${MEND}`,
+      );
+    },
     stream: (sha256) => createReadStream(pathOf(sha256)),
   };
+}
+
+const MEND =
+  'Look at the disk, then start the server once with the config of the run it belongs to: what that run is made of is stored again.';
+
+/** Whether these very bytes stand in a file. */
+function holds(path: string, sizeBytes: number, sha256: string): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found?.size === sizeBytes && sha256Of(readFileSync(path)) === sha256;
 }
 
 /** SHA-256 in lower-case hexadecimal, at once. */

@@ -53,13 +53,13 @@ export type ServerParts = {
   /**
    * The global adapter as Hugging Face PEFT's files.
    * @param files a packed model
-   * @param baseModel what the files call it
+   * @param base what the files call it: its name, and its commit on a hub
    */
   exportPeft(
     files: ModelFiles,
     config: RunConfig,
     parameters: Float32Array,
-    baseModel: string,
+    base: { baseModel: string; revision: string | null },
   ): Map<string, Uint8Array>;
   parseLabelledRows(
     bytes: Uint8Array,

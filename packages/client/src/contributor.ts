@@ -229,10 +229,16 @@ export class Contributor implements ContributorController {
       // Rows that were removed or chosen anew meanwhile do not come back
       if (choice === this.#choice) this.#setRows({ table, columns, report });
     };
-    const show = (what: string, fraction: number | null) => setReport({ status: 'loading', fraction, what });
+    let answered = false;
+    const show = (what: string, fraction: number | null) => {
+      // Progress has a channel of its own: the last of it may arrive after the answer
+      if (!answered) setReport({ status: 'loading', fraction, what });
+    };
     show('Checking the rows', null);
     try {
-      const value = await this.#worker.trainer.chooseColumns(columns, proxy(show));
+      const value = await this.#worker.trainer.chooseColumns(columns, proxy(show)).finally(() => {
+        answered = true;
+      });
       setReport({ status: 'ready', value });
     } catch (error) {
       setReport({ status: 'failed', error: clientError(error) });

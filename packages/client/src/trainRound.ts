@@ -24,7 +24,10 @@ export async function trainRound(
 ): Promise<TrainedRound> {
   const { trainer, plan, stepTimeoutMs, onStep } = options;
   const silence = new Silence(stepTimeoutMs, stuckMessage(stepTimeoutMs));
+  let over = false;
   const showStep = (step: number) => {
+    // Steps have a channel of their own: the last of them may arrive after the answer
+    if (over) return;
     silence.heard();
     onStep(step);
   };
@@ -34,6 +37,7 @@ export async function trainRound(
     requireSameEvent(trained.event, roundEvent(plan));
     return trained;
   } finally {
+    over = true;
     silence.end();
   }
 }

@@ -1,18 +1,10 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import type { RunConfigInput } from '@chorale/protocol';
-import { bindingOf, decodeUpdate, encodeAdapter, sha256Hex } from '@chorale/protocol';
+import { bindingOf, decodeUpdate, encodeAdapter } from '@chorale/protocol';
 import type { Compute } from '@chorale/trainer';
-import { DeviceError, describeAdapter, openCompute, probeBackends } from '@chorale/trainer';
-import type { OpenPieceCache } from './pieceCache.ts';
+import { DeviceError } from '@chorale/trainer';
 import type { DeviceReport } from './state.ts';
-import { publicRun } from './testing/scriptedServer.ts';
-import { TrainerHost } from './trainerHost.ts';
-import { TrainingDevice } from './trainingDevice.ts';
-
-const MODEL = resolve(import.meta.dirname, '../../../assets/models/tiny-encoder');
-const NAMES = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'];
+import { openHost } from './testing/openHost.ts';
 
 /** Every row in every step and no noise: a round whose result is known from another device. */
 const PLAIN_RUN: Partial<RunConfigInput> = {
@@ -22,37 +14,14 @@ const PLAIN_RUN: Partial<RunConfigInput> = {
 };
 const ROWS = ['text,label', ...Array.from({ length: 20 }, (_, i) => `a story ${i},${i % 2 ? 'yes' : 'no'}`)];
 
-/** A worker's trainer with its rows chosen, on real backends of which a test may limit some. */
-async function openHost(limit: (compute: Compute) => void = () => undefined) {
-  const pieces = new Map<string, Uint8Array>();
-  const modelFiles = [];
-  const files = new Map(NAMES.map((name) => [name, new Uint8Array(readFileSync(resolve(MODEL, name)))]));
-  for (const [name, bytes] of files) {
-    const piece = { sizeBytes: bytes.length, sha256: await sha256Hex(bytes) };
-    pieces.set(piece.sha256, bytes);
-    modelFiles.push({ name, ...piece, pieces: [piece] });
-  }
-  const cache: OpenPieceCache = async () => ({
-    get: async ({ sha256 }) => pieces.get(sha256) ?? null,
-    put: async () => undefined,
-    remove: async () => undefined,
-    evict: async () => undefined,
-  });
-  const { run } = await publicRun(PLAIN_RUN);
-  const { initialParameters, ...facts } = await describeAdapter(files, run.plan.config);
-  const plan = { ...run.plan, ...facts, model: { ...run.plan.model, files: modelFiles } };
-  const open: typeof openCompute = async (...options) => {
-    const compute = await openCompute(...options);
-    limit(compute);
-    return compute;
-  };
-  const host = new TrainerHost(new TrainingDevice(null, { probe: probeBackends, open }), cache);
-  host.setRun('http://127.0.0.1/', plan);
+/** With its rows chosen, on devices of which a test may limit some. */
+async function openTrainer(onOpen: (compute: Compute) => void = () => undefined) {
+  const { host, run, initialParameters } = await openHost({ config: PLAIN_RUN, onOpen });
   const reports: DeviceReport[] = [];
   await host.checkDevice(null, (report) => reports.push(report));
   await host.openTable(new Blob([ROWS.join('\n')]), 'mine.csv');
   await host.chooseColumns({ text: 'text', textPair: null, label: 'label' }, () => undefined);
-  const binding = bindingOf({ plan, planHash: run.planHash });
+  const binding = bindingOf(run);
   const task = { adapter: encodeAdapter(initialParameters, 0, binding), round: 1, planHash: run.planHash };
   return {
     host,
@@ -64,12 +33,12 @@ async function openHost(limit: (compute: Compute) => void = () => undefined) {
 const full = () => new DeviceError('DEVICE_ERROR', 'The memory is full.', { failure: 'memory' });
 
 test('a device with little memory computes fewer rows at a time, and comes to the same result', async () => {
-  const wide = await openHost();
+  const wide = await openTrainer();
   const expected = await wide.train();
   expect(Math.hypot(...expected)).toBeGreaterThan(0.01);
 
   const sizes: number[] = [];
-  const narrow = await openHost(({ ops }) => {
+  const narrow = await openTrainer(({ ops }) => {
     const { squaredNorms } = ops;
     ops.squaredNorms = (gradients) => {
       const rows = gradients.shape[0];
@@ -94,7 +63,7 @@ test('a device with little memory computes fewer rows at a time, and comes to th
 });
 
 test('a device that cannot hold the model is given up for the next one before any round, and the page hears of it', async () => {
-  const { reports, train } = await openHost(({ backend, ops }) => {
+  const { reports, train } = await openTrainer(({ backend, ops }) => {
     if (backend !== 'wasm') return;
     const { frozenMatrix } = ops;
     // The self-test's are smaller

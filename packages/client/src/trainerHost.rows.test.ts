@@ -1,49 +1,15 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
-import { sha256Hex } from '@chorale/protocol';
-import { describeAdapter } from '@chorale/trainer';
-import type { OpenPieceCache } from './pieceCache.ts';
-import { publicRun } from './testing/scriptedServer.ts';
-import { TrainerHost } from './trainerHost.ts';
-import { TrainingDevice } from './trainingDevice.ts';
-
-const MODEL = resolve(import.meta.dirname, '../../../assets/models/tiny-encoder');
-const NAMES = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'];
-const files = new Map(NAMES.map((name) => [name, new Uint8Array(readFileSync(resolve(MODEL, name)))]));
-
-/** A worker's trainer for a run on pairs of at most 16 tokens; the model is on this device already. */
-async function openHost(): Promise<TrainerHost> {
-  const pieces = new Map<string, Uint8Array>();
-  const modelFiles = [];
-  for (const [name, bytes] of files) {
-    const piece = { sizeBytes: bytes.length, sha256: await sha256Hex(bytes) };
-    pieces.set(piece.sha256, bytes);
-    modelFiles.push({ name, ...piece, pieces: [piece] });
-  }
-  const cache: OpenPieceCache = async () => ({
-    get: async ({ sha256 }) => pieces.get(sha256) ?? null,
-    put: async () => undefined,
-    remove: async () => undefined,
-    evict: async () => undefined,
-  });
-  const { run } = await publicRun({
-    task: { type: 'sequence-classification', labels: ['no', 'yes'], maxTokens: 16, textPair: true },
-  });
-  const { initialParameters: _, ...facts } = await describeAdapter(files, run.plan.config);
-  const host = new TrainerHost(new TrainingDevice(null), cache);
-  host.setRun('http://127.0.0.1/', {
-    ...run.plan,
-    ...facts,
-    model: { ...run.plan.model, files: modelFiles },
-  });
-  await host.checkDevice('cpu', () => undefined);
-  return host;
-}
+import { openHost } from './testing/openHost.ts';
+import type { TrainerHost } from './trainerHost.ts';
 
 let host: TrainerHost;
 beforeEach(async () => {
-  host = await openHost();
+  ({ host } = await openHost({
+    config: {
+      task: { type: 'sequence-classification', labels: ['no', 'yes'], maxTokens: 16, textPair: true },
+    },
+  }));
+  await host.checkDevice('cpu', () => undefined);
 });
 
 const COLUMNS = { text: 'premise', textPair: 'hypothesis', label: 'label' };

@@ -2,14 +2,12 @@ import type { DpEvent, PrivacyPlan } from '@chorale/privacy';
 import { noiseSource, noisyLocalCounts, webCryptoRandom } from '@chorale/privacy';
 import type { BackendName, RunPlan } from '@chorale/protocol';
 import { ChoraleError, bindingOf, decodeAdapter, encodeUpdate, trainedRangeOf } from '@chorale/protocol';
-import type { Compute, Example, LabelledRow, ModelFiles, Table } from '@chorale/trainer';
+import type { Compute, Example, LabelledRow, Table } from '@chorale/trainer';
 import {
   DeviceError,
-  SequenceClassifier,
   checkFileSize,
   computeClientUpdate,
   countCorrect,
-  describeAdapter,
   microBatchSizeFor,
   privacyPlanOf,
   readTable,
@@ -19,8 +17,9 @@ import {
 import type { PricedEpsilon } from './accounting.ts';
 import { accounting } from './accounting.ts';
 import { deviceMemoryGiB, stepMemoryBytes } from './memoryBudget.ts';
-import { downloadModel } from './modelDownload.ts';
 import type { OpenPieceCache } from './pieceCache.ts';
+import type { PlacedModel, Progress } from './runModel.ts';
+import { RunModel } from './runModel.ts';
 import type { ChosenColumns, DeviceReport, RowsReport, TablePreview } from './state.ts';
 import type { TrainingDevice } from './trainingDevice.ts';
 import { abortError } from './workerLink.ts';
@@ -34,8 +33,6 @@ const ROWS_PER_PAUSE = 250;
 /** What a round starts from; `adapter` is the encoded global adapter. */
 export type RoundTask = { adapter: Uint8Array; round: number; planHash: string };
 
-export type Progress = (what: string, fraction: number | null) => void;
-
 /**
  * Everything that touches private rows, inside a worker. Rows come in, tokens and gradients stay here, and what goes
  * out to the page is what it shows of them and the encoded, privatised update.
@@ -44,14 +41,12 @@ export class TrainerHost {
   readonly #device: TrainingDevice;
   readonly #openPieceCache: OpenPieceCache;
   #plan: RunPlan | null = null;
-  #serverUrl = '';
+  #model: RunModel | null = null;
   #onDeviceChange: (report: DeviceReport) => void = () => undefined;
   /** What the last step threw, when the device was to blame. */
   #deviceFailure: DeviceError | null = null;
-  #files: ModelFiles | null = null;
   #table: Table | null = null;
   #rows: LabelledRow[] | null = null;
-  #classifier: SequenceClassifier | null = null;
   #examples: Example[] = [];
   /** Counts choices of rows: one that is no longer the last must not take effect. */
   #choice = 0;
@@ -68,8 +63,14 @@ export class TrainerHost {
 
   /** Sets the run this worker works for; first thing to call. */
   setRun(serverUrl: string, plan: RunPlan): void {
-    this.#serverUrl = serverUrl;
     this.#plan = plan;
+    this.#model = new RunModel({
+      device: this.#device,
+      openPieceCache: this.#openPieceCache,
+      serverUrl,
+      plan,
+      onDeviceChange: (report) => this.#onDeviceChange(report),
+    });
   }
 
   /** See `Accounting`; here because it is no work for the page's own thread. */
@@ -92,7 +93,6 @@ export class TrainerHost {
     onChange: (report: DeviceReport) => void,
   ): Promise<DeviceReport> {
     this.#onDeviceChange = onChange;
-    this.#classifier = null;
     return await this.#device.check(forced);
   }
 
@@ -104,11 +104,10 @@ export class TrainerHost {
     const failure = this.#deviceFailure;
     if (!failure) return;
     this.#deviceFailure = null;
-    const canHalve = this.#classifier !== null && (await this.#microBatchSize(this.#classifier)) > 1;
-    // Its tensors go with the device they are on
-    this.#classifier = null;
+    const model = this.#requireModel();
+    const canHalve = model.placed !== null && this.#microBatchSize(model.placed) > 1;
     this.#onDeviceChange(await this.#device.recover(failure, canHalve));
-    await this.#openClassifier(() => undefined);
+    await model.open(() => undefined);
   }
 
   /** @throws {ChoraleError} a DATA_ code, see `readTable`; an AbortError when another file was opened meanwhile */
@@ -157,7 +156,7 @@ export class TrainerHost {
     const choice = ++this.#choice;
     this.#rows = null;
     const { rows, skipped } = selectRows(this.#table, columns, task);
-    const classifier = await this.#openClassifier(progress);
+    const { classifier } = await this.#requireModel().open(progress);
     const encoded: (Example & { cut: boolean })[] = [];
     for (const [i, { text, textPair, label }] of rows.entries()) {
       if (i % ROWS_PER_PAUSE === 0) {
@@ -203,13 +202,14 @@ export class TrainerHost {
   ): Promise<TrainedRound> {
     const plan = this.#requirePlan();
     if (!this.#rows) throw new ChoraleError('DATA_EMPTY', 'Choose rows before joining.');
-    const classifier = await this.#openClassifier(() => undefined);
+    const placed = await this.#requireModel().open(() => undefined);
+    const { classifier } = placed;
     const binding = bindingOf({ plan, planHash });
     const { parameters } = decodeAdapter(adapter, binding);
     const privacyPlan = privacyPlanOf(plan);
     const noise = noiseSource(privacyPlan.noise);
-    const compute = this.#interruptible(await this.#device.opened());
-    const microBatchSize = await this.#microBatchSize(classifier);
+    const compute = this.#interruptible(placed.compute);
+    const microBatchSize = this.#microBatchSize(placed);
     const examples = this.#examples;
     const localCounts =
       plan.config.localMetrics === undefined
@@ -259,56 +259,28 @@ export class TrainerHost {
     if (this.#cancelled) throw abortError();
   }
 
-  /** Opens the device, loads the model and checks that both sides derive the same adapter; once. */
-  async #openClassifier(progress: Progress): Promise<SequenceClassifier> {
-    if (this.#classifier) return this.#classifier;
-    const plan = this.#requirePlan();
-    progress('Loading the model', 0);
-    this.#files ??= await downloadModel({
-      serverUrl: this.#serverUrl,
-      files: plan.model.files,
-      openCache: this.#openPieceCache,
-      onProgress: (loadedBytes, totalBytes) =>
-        progress(`Loading the model: ${bytesOf(loadedBytes, totalBytes)}`, loadedBytes / totalBytes),
-    });
-    const facts = await describeAdapter(this.#files, plan.config);
-    if (facts.basisHash !== plan.basisHash || facts.parameterCount !== plan.parameterCount) {
-      throw new ChoraleError(
-        'PLAN_CHANGED',
-        'This browser derives another adapter than the server names. Nothing more is sent; tell the person who runs this.',
-      );
-    }
-    progress('Starting the device', null);
-    for (;;) {
-      const compute = await this.#device.opened();
-      try {
-        this.#classifier = new SequenceClassifier(compute, this.#files, plan.config);
-        return this.#classifier;
-      } catch (error) {
-        if (!(error instanceof DeviceError)) throw error;
-        this.#onDeviceChange(await this.#device.giveUp(`cannot hold the model: ${error.message}`));
-      }
-    }
-  }
-
   /** Examples at a time: by the device and the model alone, so that it says nothing about rows. */
-  async #microBatchSize({ stepShape }: SequenceClassifier): Promise<number> {
-    const { backend, device } = await this.#device.opened();
+  #microBatchSize({ classifier, compute: { backend, device } }: PlacedModel): number {
     const modelBytes = this.#requirePlan().model.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     const memoryBytes = stepMemoryBytes({ deviceMemoryGiB: deviceMemoryGiB(), backend, modelBytes });
-    const fits = microBatchSizeFor(stepShape, { memoryBytes, maxTensorBytes: device.maxTensorBytes });
+    const fits = microBatchSizeFor(classifier.stepShape, {
+      memoryBytes,
+      maxTensorBytes: device.maxTensorBytes,
+    });
     return Math.max(1, fits * this.#device.stepShare);
   }
 
   #requirePlan(): RunPlan {
-    if (!this.#plan) throw new ChoraleError('RUN_UNKNOWN', 'No run is loaded yet. Reload the page.');
+    if (!this.#plan) throw noRun();
     return this.#plan;
+  }
+
+  #requireModel(): RunModel {
+    if (!this.#model) throw noRun();
+    return this.#model;
   }
 }
 
-/** "13 of 45 MB": in ten steps, since a page reads it out whenever it changes. */
-function bytesOf(loadedBytes: number, totalBytes: number): string {
-  const [unit, size] = totalBytes < 1e6 ? ['kB', 1e3] : ['MB', 1e6];
-  const steps = Math.floor((10 * loadedBytes) / totalBytes) / 10;
-  return `${Math.floor((steps * totalBytes) / size)} of ${Math.ceil(totalBytes / size)} ${unit}`;
+function noRun(): ChoraleError {
+  return new ChoraleError('RUN_UNKNOWN', 'No run is loaded yet. Reload the page.');
 }

@@ -1,15 +1,17 @@
 import type { BackendName } from '@chorale/protocol';
-import type { BackendProbe, Compute, DeviceError, WasmUrls } from '@chorale/trainer';
-import { chooseBackend, openCompute, probeBackends, selfTest } from '@chorale/trainer';
+import type { BackendProbe, Compute, WasmUrls } from '@chorale/trainer';
+import { DeviceError, chooseBackend, openCompute, probeBackends, selfTest } from '@chorale/trainer';
 import type { DeviceReport, DeviceTrouble } from './state.ts';
 
 /** Where backends come from; a test may put broken ones here. */
 export type DeviceSource = { probe: typeof probeBackends; open: typeof openCompute };
 
+type Disposable = { dispose(): void };
+
 /**
  * The device of a worker: which backend computes, whether it may train, and what follows when it fails. One that failed
  * is opened again once, then the next one is tried; one that ran out of memory is opened again for steps of half the
- * size, as long as they can be halved.
+ * size, as long as they can be halved. Calls take turns: a device is never closed while it is being opened.
  */
 export class TrainingDevice {
   readonly #wasmUrls: WasmUrls | null;
@@ -18,6 +20,10 @@ export class TrainingDevice {
   #candidates: BackendProbe[] = [];
   #report: DeviceReport | null = null;
   #compute: Compute | null = null;
+  /** What is on it, which goes with it. */
+  readonly #held = new Set<Disposable>();
+  /** Resolves when nobody works on the device: tfjs has one backend at a time. */
+  #lastTurn: Promise<unknown> = Promise.resolve();
   readonly #openedAgain = new Set<BackendName>();
   #stepShare = 1;
 
@@ -36,7 +42,61 @@ export class TrainingDevice {
    * @param forced the only backend that may be used, or null
    * @throws {DeviceError} DEVICE_UNSUPPORTED: the forced one, or every one, cannot train
    */
-  async check(forced: BackendName | null): Promise<DeviceReport> {
+  check(forced: BackendName | null): Promise<DeviceReport> {
+    return this.#inTurn(() => this.#check(forced));
+  }
+
+  /** @throws {DeviceError} DEVICE_UNSUPPORTED: none can train */
+  opened(): Promise<Compute> {
+    return this.#inTurn(() => this.#opened());
+  }
+
+  /**
+   * Puts something on the device, or on the next one that can hold it. It is disposed of when the device is closed.
+   * @param make     throws a DeviceError when the device cannot hold it
+   * @param onChange called when another device took the place of one that could not
+   * @throws {DeviceError} DEVICE_UNSUPPORTED: none is left that can train
+   */
+  place<T extends Disposable>(
+    make: (compute: Compute) => T,
+    onChange: (report: DeviceReport) => void,
+  ): Promise<{ placed: T; compute: Compute }> {
+    return this.#inTurn(async () => {
+      for (;;) {
+        const compute = await this.#opened();
+        try {
+          const placed = make(compute);
+          this.#held.add(placed);
+          return { placed, compute };
+        } catch (error) {
+          if (!(error instanceof DeviceError)) throw error;
+          onChange(await this.#giveUp(`cannot hold the model: ${error.message}`));
+        }
+      }
+    });
+  }
+
+  /** Whether something that was placed is still on the device. */
+  holds(placed: Disposable): boolean {
+    return this.#held.has(placed);
+  }
+
+  /**
+   * Opens a device again after a step on it failed: the same backend, or the next one. Whatever was uploaded is gone.
+   * @param canHalve whether steps of half the size are possible
+   * @throws {DeviceError} DEVICE_UNSUPPORTED: none is left that can train
+   */
+  recover(failure: DeviceError, canHalve: boolean): Promise<DeviceReport> {
+    return this.#inTurn(() => this.#recover(failure, canHalve));
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#lastTurn.then(work);
+    this.#lastTurn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #check(forced: BackendName | null): Promise<DeviceReport> {
     this.#close();
     this.#forced = forced;
     this.#openedAgain.clear();
@@ -45,29 +105,23 @@ export class TrainingDevice {
     return await this.#openNext([]);
   }
 
-  /** @throws {DeviceError} DEVICE_UNSUPPORTED: none can train */
-  async opened(): Promise<Compute> {
-    if (!this.#compute) await this.check(this.#forced);
+  async #opened(): Promise<Compute> {
+    if (!this.#compute) await this.#check(this.#forced);
     return this.#compute!;
   }
 
-  /**
-   * Opens a device again after a step on it failed: the same backend, or the next one. Whatever was uploaded is gone.
-   * @param canHalve whether steps of half the size are possible
-   * @throws {DeviceError} DEVICE_UNSUPPORTED: none is left that can train
-   */
-  async recover(failure: DeviceError, canHalve: boolean): Promise<DeviceReport> {
+  async #recover(failure: DeviceError, canHalve: boolean): Promise<DeviceReport> {
     const { backend, troubles } = await this.#ready();
     const halve = failure.failure === 'memory' && canHalve;
     if (!halve && this.#openedAgain.has(backend))
-      return await this.giveUp(`failed again after it was opened again: ${failure.message}`);
+      return await this.#giveUp(`failed again after it was opened again: ${failure.message}`);
     if (halve) this.#stepShare /= 2;
     else this.#openedAgain.add(backend);
     this.#close();
     try {
       this.#compute = await this.#openTested(backend);
     } catch (error) {
-      return await this.giveUp(`failed (${failure.message}) and did not start again (${textOf(error)})`);
+      return await this.#giveUp(`failed (${failure.message}) and did not start again (${textOf(error)})`);
     }
     const then = halve ? 'smaller-steps' : 'opened-again';
     return this.#tell({ troubles: [...troubles, { backend, what: failure.message, then }] });
@@ -78,7 +132,7 @@ export class TrainingDevice {
    * @param what is wrong with the present one, for people
    * @throws {DeviceError} DEVICE_UNSUPPORTED: none is left that can train
    */
-  async giveUp(what: string): Promise<DeviceReport> {
+  async #giveUp(what: string): Promise<DeviceReport> {
     const { backend, troubles } = await this.#ready();
     this.#close();
     this.#ruleOut(backend, what);
@@ -86,7 +140,7 @@ export class TrainingDevice {
   }
 
   async #ready(): Promise<DeviceReport> {
-    return this.#report ?? (await this.check(this.#forced));
+    return this.#report ?? (await this.#check(this.#forced));
   }
 
   async #openNext(troubles: DeviceTrouble[]): Promise<DeviceReport> {
@@ -127,8 +181,19 @@ export class TrainingDevice {
   }
 
   #close(): void {
+    for (const held of this.#held) disposeQuietly(held);
+    this.#held.clear();
     this.#compute?.dispose();
     this.#compute = null;
+  }
+}
+
+/** A device that failed may refuse that too; what was on it goes with it. */
+function disposeQuietly(held: Disposable): void {
+  try {
+    held.dispose();
+  } catch (error) {
+    console.warn('What was on a device that failed could not be freed by itself.', error);
   }
 }
 

@@ -107,7 +107,10 @@ export async function simulateSeed(options: SeedOptions): Promise<SeedResult> {
       await pool.close();
     }
   }
-  const adapter = exportPeft(files, config, Float32Array.from(state.parameters), config.model);
+  const adapter = exportPeft(files, config, Float32Array.from(state.parameters), {
+    baseModel: config.model,
+    revision: null,
+  });
   for (const [name, bytes] of adapter) writeAtomically(join(directory, 'adapter', name), bytes);
   const { rounds, initial } = state;
   const taken = roundsTaken(rounds, simulation.clients);

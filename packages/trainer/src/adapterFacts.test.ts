@@ -68,9 +68,13 @@ test('an adapter that does not fit the model is refused', async () => {
 test('the export of a run names its model and labels', async () => {
   const config = tinyRun();
   const { initialParameters } = await describeAdapter(tinyModel(), config);
-  const files = exportPeft(tinyModel(), config, initialParameters, 'org/base');
+  const files = exportPeft(tinyModel(), config, initialParameters, {
+    baseModel: 'org/base',
+    revision: 'abc',
+  });
   expect(JSON.parse(new TextDecoder().decode(files.get('adapter_config.json')))).toMatchObject({
     base_model_name_or_path: 'org/base',
+    revision: 'abc',
     chorale: { strategy: 'ffa-lora', labels: ['bad', 'good'], pooling: 'mean', textPair: false },
   });
   const tensors = readSafetensors(files.get('adapter_model.safetensors')!);

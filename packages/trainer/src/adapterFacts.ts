@@ -11,6 +11,7 @@ import type { Checkpoint, ModelFiles } from '@chorale/model';
 import { frozenWeight, readCheckpoint } from '@chorale/model';
 import type { RunConfig } from '@chorale/protocol';
 import { sha256Hex } from '@chorale/protocol';
+import { checkTask } from './taskCheck.ts';
 
 /** What server and tabs must agree on before the first round; each derives it for itself. */
 export type AdapterFacts = {
@@ -26,10 +27,12 @@ export type AdapterFacts = {
 /**
  * Derives a run's adapter from its model and config. A basis from singular vectors takes about a second per module of a
  * base-sized model.
- * @throws {ModelError} the model cannot be used; {RangeError} the adapter does not fit it
+ * @throws {ModelError} the model cannot be used; {RangeError} the adapter does not fit it; and as `checkTask`
  */
 export async function describeAdapter(files: ModelFiles, config: RunConfig): Promise<AdapterFacts> {
-  const { checkpoint, layout, basis } = openAdapter(files, config);
+  const checkpoint = readCheckpoint(files);
+  checkTask(files, checkpoint, config.task);
+  const { layout, basis } = adapterOn(files, checkpoint, config);
   return {
     basisHash: await sha256Hex(basisBytes(basis)),
     parameterCount: layout.parameterCount,
@@ -44,14 +47,14 @@ export async function describeAdapter(files: ModelFiles, config: RunConfig): Pro
 /**
  * The global adapter in Hugging Face PEFT's layout.
  * @param parameters [parameterCount]
- * @param baseModel  what `base_model_name_or_path` says
+ * @param base       what `base_model_name_or_path` and `revision` say
  * @returns file name → bytes
  */
 export function exportPeft(
   files: ModelFiles,
   config: RunConfig,
   parameters: Float32Array,
-  baseModel: string,
+  base: { baseModel: string; revision: string | null },
 ): Map<string, Uint8Array> {
   const { checkpoint, layout, basis } = openAdapter(files, config);
   const { labels, pooling, textPair } = config.task;
@@ -65,7 +68,7 @@ export function exportPeft(
       initialHead: initialHead(layout, config.adapter, checkpoint.classifier),
       pooler: pooling === 'cls' ? checkpoint.pooler : null,
     },
-    { baseModel, labels, pooling, textPair },
+    { ...base, labels, pooling, textPair },
   );
 }
 
@@ -75,8 +78,16 @@ export function openAdapter(
   config: Pick<RunConfig, 'adapter' | 'task'>,
 ): { checkpoint: Checkpoint; layout: AdapterLayout; basis: Basis } {
   const checkpoint = readCheckpoint(files);
-  const layout = adapterLayout(checkpoint.config, config.adapter, config.task.labels.length);
-  return { checkpoint, layout, basis: basisOf(files, checkpoint, layout, config.adapter) };
+  return { checkpoint, ...adapterOn(files, checkpoint, config) };
+}
+
+function adapterOn(
+  files: ModelFiles,
+  checkpoint: Checkpoint,
+  { adapter, task }: Pick<RunConfig, 'adapter' | 'task'>,
+): { layout: AdapterLayout; basis: Basis } {
+  const layout = adapterLayout(checkpoint.config, adapter, task.labels.length);
+  return { layout, basis: basisOf(files, checkpoint, layout, adapter) };
 }
 
 /**

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { ChoraleError } from '@chorale/protocol';
+import { hubToken } from './hubToken.ts';
 
 /** Where models come from, and how patiently. */
 export type Hub = {
@@ -18,7 +18,7 @@ export type Hub = {
 const DEFAULT_ENDPOINT = 'https://huggingface.co';
 
 /**
- * The hub as Hugging Face's own tools are told of it: HF_ENDPOINT, HF_TOKEN, or HF_TOKEN_PATH (a file with the token).
+ * The hub as Hugging Face's own tools are told of it: its address in HF_ENDPOINT, its token as `hubToken` finds it.
  * @throws {ChoraleError} CONFIG_INVALID
  */
 export function hubFromEnvironment(
@@ -32,25 +32,5 @@ export function hubFromEnvironment(
       `HF_ENDPOINT: expected an http or https address, got ${endpoint}`,
     );
   }
-  return { endpoint, token: tokenFrom(environment), retryDelayMs: 1_000, silenceMs: 60_000, onInterruption };
-}
-
-function tokenFrom(environment: NodeJS.ProcessEnv): string | null {
-  const path = environment['HF_TOKEN_PATH'];
-  const token = (environment['HF_TOKEN'] || (path ? readToken(path) : '')).trim();
-  // Anything else would be no HTTP header, and the error would print it
-  if (!/^[\x21-\x7e]*$/.test(token)) {
-    throw new ChoraleError('CONFIG_INVALID', 'HF_TOKEN: expected one word of printable characters');
-  }
-  return token || null;
-}
-
-function readToken(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new ChoraleError('CONFIG_INVALID', `HF_TOKEN_PATH: expected a file at ${path}, it cannot be read`, {
-      cause,
-    });
-  }
+  return { endpoint, token: hubToken(environment), retryDelayMs: 1_000, silenceMs: 60_000, onInterruption };
 }

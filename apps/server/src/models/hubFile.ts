@@ -55,7 +55,7 @@ export async function downloadHubFile(
       `${message}, twice. Nothing was kept of it. Look for a proxy or mirror on the way (HF_ENDPOINT), or name another revision.`,
     );
   };
-  await untilDone(hub, attempt, () => download.sizeBytes);
+  await untilDone(hub, attempt, { progress: () => download.sizeBytes });
   download.finish(path);
 }
 
@@ -79,6 +79,7 @@ function partialPathOf(path: string): string {
 async function fetchRest(hub: Hub, from: string, download: PartialFile): Promise<void> {
   const { file } = download;
   const start = download.sizeBytes;
+  if (file.sizeBytes === 0) return await download.create();
   if (start === file.sizeBytes) return;
   const { etag } = download;
   const range = { range: `bytes=${start}-`, ...(etag === null ? {} : { 'if-range': etag }) };
@@ -143,6 +144,11 @@ class PartialFile {
     rmSync(this.#etagPath, { force: true });
     this.#onBytes(-this.sizeBytes);
     this.sizeBytes = 0;
+  }
+
+  /** An empty one where there is none: of a file without bytes that is all. */
+  async create(): Promise<void> {
+    await onDisk(this.file, async () => (await open(this.#path, 'a')).close());
   }
 
   async append({ headers, chunks }: HubResponse): Promise<void> {

@@ -18,20 +18,25 @@ export class HubInterruption extends Error {
 
 /** With a delay of 1 s the last one comes two minutes after the first. */
 const MOST_ATTEMPTS = 8;
+/** The description of a repository with ten thousand files has 2 MB. */
+const MAX_TEXT_BYTES = 16 * 1024 * 1024;
 const LONGEST_WAIT_MS = 300_000;
 const MOST_REDIRECTS = 5;
 /** What was downloaded so far is no beginning of the file; whoever asked for the rest starts anew. */
 export const RANGE_NOT_SATISFIABLE = 416;
 
 /**
- * Does it until it is done, or has been interrupted eight times in a row without coming any further.
+ * Does it until it is done, or has been interrupted so many times in a row without coming any further.
  * @param progress how far it is by now, in any unit
  * @throws {ChoraleError} HUB_UNREACHABLE; and what `attempt` throws but interruptions
  */
 export async function untilDone<T>(
   hub: Hub,
   attempt: () => Promise<T>,
-  progress: () => number = () => 0,
+  {
+    progress = () => 0,
+    mostAttempts = MOST_ATTEMPTS,
+  }: { progress?: () => number; mostAttempts?: number } = {},
 ): Promise<T> {
   let failures = 0;
   for (;;) {
@@ -41,10 +46,10 @@ export async function untilDone<T>(
     } catch (error) {
       if (!(error instanceof HubInterruption)) throw error;
       failures = progress() > before ? 1 : failures + 1;
-      if (failures >= MOST_ATTEMPTS) {
+      if (failures >= mostAttempts) {
         throw new ChoraleError(
           'HUB_UNREACHABLE',
-          `${error.message}, ${MOST_ATTEMPTS} times in a row. Look at the connection and at HF_ENDPOINT, then start again: what was downloaded is kept.`,
+          `${error.message}, ${mostAttempts} times in a row. Look at the connection and at HF_ENDPOINT, then start again: what was downloaded is kept.`,
           { cause: error },
         );
       }
@@ -114,6 +119,27 @@ export async function askHub(
     url = next;
   }
   throw new ChoraleError('HUB_REFUSED', `${home} redirects ${what} more than ${MOST_REDIRECTS} times`);
+}
+
+/**
+ * Reads an answer that is text, in one piece of memory: a hub that never stops must not fill it.
+ * @param what for messages: "the files of org/name"
+ * @throws {HubInterruption} {ChoraleError} HUB_REFUSED: it is longer than 16 MB
+ */
+export async function textOf({ chunks }: HubResponse, what: string): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    bytes += chunk.byteLength;
+    if (bytes > MAX_TEXT_BYTES) {
+      throw new ChoraleError(
+        'HUB_REFUSED',
+        `expected at most ${MAX_TEXT_BYTES} bytes when asked for ${what}, more came. Is HF_ENDPOINT a model hub?`,
+      );
+    }
+    parts.push(chunk);
+  }
+  return Buffer.concat(parts).toString('utf8');
 }
 
 function answerOf(response: Response, what: string, silence: Silence): HubResponse {

@@ -25,7 +25,7 @@ export function storeModel(store: FileStore, model: ModelFiles, pieceBytes = MAX
   });
 }
 
-/** @throws {ChoraleError} STORE_ERROR when a piece is not there */
+/** @throws {ChoraleError} STORE_ERROR when a piece is not there, or its bytes are not those that the plan names */
 export function readStoredModel({ directory, files }: StoredModel): ModelFiles {
   const store = openFileStore(directory);
   return new Map(

@@ -25,7 +25,7 @@ export async function exportAdapter(
     readStoredModel({ directory: files.directory, files: model.files }),
     config,
     Float32Array.from(parameters),
-    baseModelOf(run.plan),
+    { baseModel: baseModelOf(run.plan), revision: model.source?.revision ?? null },
   );
   // Each version is made by one round, and round 0 is the start
   const record = store.listRecords(run.runId).find((one) => one.adapterVersion === adapterVersion);

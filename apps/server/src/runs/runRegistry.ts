@@ -92,7 +92,7 @@ export class RunRegistry {
   }
 
   create(prepared: PreparedRun): RunHost {
-    const { store, files } = this.#options.data;
+    const { store } = this.#options.data;
     const nowMs = Date.now();
     const run = newRun(prepared);
     const stored: StoredRun = {
@@ -100,7 +100,7 @@ export class RunRegistry {
       createdAtMs: nowMs,
       status: 'recruiting',
       engineState: serializeState(initialState(nowMs)),
-      evaluationSha256: prepared.evaluation && files.put(prepared.evaluation.bytes),
+      evaluationSha256: prepared.evaluationSha256,
     };
     store.createRun(stored, Float64Array.from(prepared.initialParameters), {
       round: 0,

@@ -1,4 +1,5 @@
 import { ModelError } from '../modelError.ts';
+import { shortened } from '../shortened.ts';
 
 /** Reads the fields of config.json one by one, each with its own check; `null` counts as missing. */
 export type ConfigFields = {
@@ -19,7 +20,7 @@ const MAX_SIZE = 1e7;
 /** @throws {ModelError} not an object; each field throws one when it is not what it should be */
 export function configFields(json: unknown): ConfigFields {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-    throw new ModelError(`config.json: expected an object, got ${show(json).slice(0, 40)}`);
+    throw new ModelError(`config.json: expected an object, got ${show(json)}`);
   }
   const value = (key: string): unknown =>
     Object.hasOwn(json, key) ? ((json as Record<string, unknown>)[key] ?? undefined) : undefined;
@@ -58,7 +59,7 @@ function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value);
 }
 
-/** A value of the file as it stands there. */
+/** A value of the file as it stands there, shortened. */
 export function show(value: unknown): string {
-  return value === undefined ? 'missing' : JSON.stringify(value);
+  return value === undefined ? 'missing' : shortened(JSON.stringify(value));
 }

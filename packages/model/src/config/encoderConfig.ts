@@ -1,7 +1,7 @@
 import type { Activation } from '@chorale/compute';
 import { ModelError } from '../modelError.ts';
 import type { ConfigFields } from './configFields.ts';
-import { configFields } from './configFields.ts';
+import { configFields, show } from './configFields.ts';
 import { refuseUnsupported } from './unsupported.ts';
 
 /** The encoder families this package computes; MiniLM-class models are `bert`. */
@@ -128,6 +128,6 @@ function activation(fields: ConfigFields, key: string): Activation {
   const name = fields.text(key, 'gelu');
   if (Object.hasOwn(ACTIVATION_OF, name)) return ACTIVATION_OF[name]!;
   throw new ModelError(
-    `config.json: ${key} is ${JSON.stringify(name)}; this version computes ${Object.keys(ACTIVATION_OF).join(', ')}`,
+    `config.json: ${key} is ${show(name)}; this version computes ${Object.keys(ACTIVATION_OF).join(', ')}`,
   );
 }

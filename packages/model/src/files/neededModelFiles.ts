@@ -1,4 +1,5 @@
 import { ModelError } from '../modelError.ts';
+import { listed } from '../shortened.ts';
 import { INDEX_FILE, WEIGHTS_FILE } from '../weights/shards.ts';
 
 const SHARD = /^model-(\d{5})-of-(\d{5})\.safetensors$/;
@@ -23,7 +24,7 @@ export function neededModelFiles(names: readonly string[]): string[] {
   const there = new Set(names.filter((name) => !name.includes('/')));
   if (!there.has('config.json')) {
     throw new ModelError(
-      `the model has no config.json${listed(names)}; is it one of the transformers library?`,
+      `the model has no config.json${itHas(names)}; is it one of the transformers library?`,
     );
   }
   const optional = ['tokenizer_config.json', 'special_tokens_map.json'].filter((name) => there.has(name));
@@ -37,18 +38,18 @@ function weightFiles(there: ReadonlySet<string>): string[] {
     const counts = new Set(shards.map((name) => Number(SHARD.exec(name)![2])));
     const [count] = counts;
     if (counts.size > 1 || shards.length !== count) {
-      throw new ModelError(`the model has ${shards.length} of its ${[...counts].join(' or ')} weight files`);
+      throw new ModelError(`the model has ${shards.length} of its ${[...counts].slice(0, 5).join(' or ')} weight files`);
     }
     return [INDEX_FILE, ...shards];
   }
-  if (shards.length > 0) throw new ModelError(`the model has ${shards.join(', ')} but no ${INDEX_FILE}`);
+  if (shards.length > 0) throw new ModelError(`the model has ${listed(shards)} but no ${INDEX_FILE}`);
   if (there.has(INDEX_FILE)) throw new ModelError(`the model has ${INDEX_FILE} but none of its weight files`);
   const others = OTHER_WEIGHTS.filter(([pattern]) => [...there].some((name) => pattern.test(name)));
   const formats = [...new Set(others.map(([, format]) => format))];
   throw new ModelError(
     formats.length > 0
       ? `the model has its weights only as ${formats.join(', ')}; save it as ${WEIGHTS_FILE} (safe_serialization)`
-      : `the model has no ${WEIGHTS_FILE}${listed([...there])}`,
+      : `the model has no ${WEIGHTS_FILE}${itHas([...there])}`,
   );
 }
 
@@ -62,11 +63,10 @@ function tokenizerFiles(there: ReadonlySet<string>): string[] {
     );
   }
   throw new ModelError(
-    `the model has no tokenizer: expected tokenizer.json, or vocab.txt, or vocab.json and merges.txt${listed([...there])}`,
+    `the model has no tokenizer: expected tokenizer.json, or vocab.txt, or vocab.json and merges.txt${itHas([...there])}`,
   );
 }
 
-function listed(names: readonly string[]): string {
-  const few = names.slice(0, 12).join(', ');
-  return names.length === 0 ? '; it has no files' : `; it has ${few}${names.length > 12 ? ' and more' : ''}`;
+function itHas(names: readonly string[]): string {
+  return `; it has ${listed(names) || 'no files'}`;
 }

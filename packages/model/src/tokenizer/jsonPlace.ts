@@ -1,7 +1,5 @@
 import { ModelError } from '../modelError.ts';
-
-/** Longest piece of a file that an error repeats. */
-const SHOWN = 60;
+import { shortened } from '../shortened.ts';
 
 /**
  * A place in a JSON file of unknown origin. Reads what is expected there, or refuses it by name: file, place, what was
@@ -69,8 +67,4 @@ export class JsonPlace {
     }
     return value;
   }
-}
-
-function shortened(text: string): string {
-  return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
 }

@@ -1,4 +1,5 @@
 import { ModelError } from '../modelError.ts';
+import { shortened } from '../shortened.ts';
 import { JsonPlace } from './jsonPlace.ts';
 
 type Json = Record<string, unknown>;
@@ -76,7 +77,7 @@ export function byteLevelTokenizerJson(vocab: unknown, mergesText: string, optio
     if ((i === 0 && line.startsWith('#version')) || (i === lines.length - 1 && line === '')) return [];
     if (!/^[^ ]+ [^ ]+$/.test(line)) {
       throw new ModelError(
-        `merges.txt: line ${i + 1} is ${JSON.stringify(line.slice(0, 60))}, expected two tokens with a space between`,
+        `merges.txt: line ${i + 1} is ${shortened(JSON.stringify(line))}, expected two tokens with a space between`,
       );
     }
     return [line];
@@ -139,7 +140,7 @@ function found(
   const id = vocabulary.get(content);
   if (id === undefined) {
     throw new ModelError(
-      `${fileName}: no token ${JSON.stringify(content)}, expected the ${role}; name it in tokenizer_config.json if it has another text`,
+      `${fileName}: no token ${shortened(JSON.stringify(content))}, expected the ${role}; name it in tokenizer_config.json if it has another text`,
     );
   }
   return { content, id };

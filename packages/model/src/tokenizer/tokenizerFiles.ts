@@ -1,11 +1,9 @@
 import { ModelError } from '../modelError.ts';
 import type { ModelFiles } from '../files/modelFiles.ts';
-import { fileOf, jsonOf } from '../files/modelFiles.ts';
+import { jsonOf, textFileOf } from '../files/modelFiles.ts';
+import { listed } from '../shortened.ts';
 import { JsonPlace } from './jsonPlace.ts';
 import { byteLevelTokenizerJson, wordPieceTokenizerJson } from './legacyTokenizers.ts';
-
-/** No tokenizer of an encoder is larger; that of XLM-RoBERTa has 17 MB. */
-const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
 /** A tokenizer in the form of tokenizer.json, and the file to name when something in it is wrong. */
 export type TokenizerJson = { json: Record<string, unknown>; fileName: string };
@@ -22,14 +20,8 @@ export function readTokenizerJson(files: ModelFiles): TokenizerJson {
   if (source === undefined) {
     throw new ModelError(
       'the model directory has no tokenizer: expected tokenizer.json, or vocab.txt, or vocab.json and merges.txt; ' +
-        `it has ${[...files.keys()].join(', ') || 'no files'}`,
+        `it has ${listed([...files.keys()]) || 'no files'}`,
     );
-  }
-  for (const name of [source, 'merges.txt', 'tokenizer_config.json', 'special_tokens_map.json']) {
-    const size = files.get(name)?.byteLength ?? 0;
-    if (size > MAX_FILE_BYTES) {
-      throw new ModelError(`${name}: ${size} bytes, expected at most ${MAX_FILE_BYTES} for a tokenizer`);
-    }
   }
   const options = optionsOf(files);
   const json =
@@ -41,12 +33,46 @@ export function readTokenizerJson(files: ModelFiles): TokenizerJson {
   return { json: { ...json, truncation: null, padding: null }, fileName: source };
 }
 
+/** The parts of a tokenizer.json; others that stand in one have no bearing on the ids and may be anybody's notes. */
+const PARTS = [
+  'version',
+  'truncation',
+  'padding',
+  'added_tokens',
+  'normalizer',
+  'pre_tokenizer',
+  'post_processor',
+  'decoder',
+  'model',
+];
+
 /**
  * The tokenizer of any supported directory as a tokenizer.json. Of its own result it gives the same bytes.
  * @throws {ModelError} as `readTokenizerJson`
  */
 export function tokenizerJsonOf(files: ModelFiles): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(readTokenizerJson(files).json));
+  const { json } = readTokenizerJson(files);
+  const parts = PARTS.filter((part) => Object.hasOwn(json, part)).map((part) => [part, json[part]]);
+  return new TextEncoder().encode(JSON.stringify(Object.fromEntries(parts)));
+}
+
+/** Options of tokenizer_config.json that are switches and bear on the ids of a tokenizer.json. */
+const SWITCHES = ['do_lower_case', 'strip_accents', 'tokenize_chinese_chars', 'add_prefix_space'];
+
+/**
+ * The fields of tokenizer_config.json that are read where there is a tokenizer.json; whatever else stands there (paths of
+ * the machine it was saved on, for one) stays behind.
+ * @throws {ModelError} a file cannot be read
+ */
+export function tokenizerConfigOf(files: ModelFiles): Record<string, unknown> {
+  const options = optionsOf(files);
+  const { value: className } = options.at('tokenizer_class');
+  const kept: [string, unknown][] = typeof className === 'string' ? [['tokenizer_class', className]] : [];
+  for (const name of SWITCHES) {
+    const { value } = options.at(name);
+    if (typeof value === 'boolean') kept.push([name, value]);
+  }
+  return Object.fromEntries(kept);
 }
 
 /** tokenizer_config.json over special_tokens_map.json; empty where there is neither. */
@@ -60,7 +86,7 @@ function optionsOf(files: ModelFiles): JsonPlace {
 
 function textOf(files: ModelFiles, name: string): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(fileOf(files, name));
+    return new TextDecoder('utf-8', { fatal: true }).decode(textFileOf(files, name));
   } catch (cause) {
     if (cause instanceof ModelError) throw cause;
     throw new ModelError(`${name}: not text in UTF-8`, { cause });

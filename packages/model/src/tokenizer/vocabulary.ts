@@ -1,4 +1,5 @@
 import { ModelError } from '../modelError.ts';
+import { shortened } from '../shortened.ts';
 import type { JsonPlace } from './jsonPlace.ts';
 
 /** No vocabulary of a real encoder is larger; the largest known has 1 million tokens. */
@@ -22,8 +23,8 @@ export function readVocabulary(place: JsonPlace): Vocabulary {
     const other = tokenOf.get(id);
     if (other !== undefined) {
       throw new ModelError(
-        `${place.fileName}: ${place.path} gives the id ${id} to ${JSON.stringify(other)} and to ` +
-          `${JSON.stringify(token)}, expected one token for each id`,
+        `${place.fileName}: ${place.path} gives the id ${id} to ${shortened(JSON.stringify(other))} and to ` +
+          `${shortened(JSON.stringify(token))}, expected one token for each id`,
       );
     }
     vocabulary.set(token, id);
@@ -51,8 +52,8 @@ export function readAddedTokens(place: JsonPlace, vocabulary: Vocabulary): Added
         .at('id')
         .wrong(
           known !== undefined && known !== id
-            ? `${known}, the id of ${JSON.stringify(content)} in the vocabulary`
-            : `another id: this one is that of ${JSON.stringify(other)}`,
+            ? `${known}, the id of ${shortened(JSON.stringify(content))} in the vocabulary`
+            : `another id: this one is that of ${shortened(JSON.stringify(other))}`,
         );
     }
     tokenOf.set(id, content);

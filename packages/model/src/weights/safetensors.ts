@@ -1,4 +1,5 @@
 import { ModelError } from '../modelError.ts';
+import { shortenedName } from '../shortened.ts';
 import type { FloatFormat } from './halfFloat.ts';
 import { FLOAT_BYTES, firstNotFinite, isFloatFormat, widen } from './halfFloat.ts';
 import type { StoredTensor } from './safetensorsHeader.ts';
@@ -32,7 +33,7 @@ export function floatsOf(tensor: StoredTensor): Float32Array {
 /** @throws {ModelError} not F32, F16 or BF16 */
 export function formatOf({ name, dtype, fileName }: StoredTensor): FloatFormat {
   if (isFloatFormat(dtype)) return dtype;
-  throw new ModelError(`${fileName}: tensor ${name} has dtype ${dtype}, expected F32, F16 or BF16`);
+  throw new ModelError(`${fileName}: tensor ${shortenedName(name)} has dtype ${dtype}, expected F32, F16 or BF16`);
 }
 
 /** @throws {ModelError} not floats, or a NaN or an infinity among them */
@@ -43,7 +44,7 @@ export function checkFinite(tensor: StoredTensor): void {
   if (at < 0) return;
   const size = FLOAT_BYTES[format];
   const [value] = widen(bytes.subarray(at * size, (at + 1) * size), format);
-  throw new ModelError(`${fileName}: tensor ${name} holds ${value} at ${at}`);
+  throw new ModelError(`${fileName}: tensor ${shortenedName(name)} holds ${value} at ${at}`);
 }
 
 /** Writes float32 tensors as a safetensors file, in the order given. */

@@ -1,4 +1,5 @@
 import { ModelError } from '../modelError.ts';
+import { shortened, shortenedName } from '../shortened.ts';
 import { parseStrictJson } from './strictJson.ts';
 
 /** A tensor as it lies in a file. */
@@ -54,12 +55,12 @@ export function readLayout(bytes: Uint8Array, fileName: string): StoredTensor[] 
   const entries = parseHeader(bytes.subarray(8, dataStart), fileName);
   let end = 0;
   const tensors = entries.map(({ name, dtype, shape, start, stop }) => {
-    if (start !== end) throw fail(`tensor ${name} starts at ${start}, expected ${end} (a gap or an overlap)`);
+    if (start !== end) throw fail(`tensor ${shortenedName(name)} starts at ${start}, expected ${end} (a gap or an overlap)`);
     // Over 2^53 a product loses digits, but then it is no size of bytes that are there either
     const size = shape.reduce((product, length) => product * length, DTYPE_BYTES[dtype]!);
     if (stop - start !== size)
-      throw fail(`tensor ${name} has ${stop - start} bytes for shape [${shape.join(', ')}]`);
-    if (dataStart + stop > bytes.byteLength) throw fail(`tensor ${name} reaches past the end of the file`);
+      throw fail(`tensor ${shortenedName(name)} has ${stop - start} bytes for shape [${shape.join(', ')}]`);
+    if (dataStart + stop > bytes.byteLength) throw fail(`tensor ${shortenedName(name)} reaches past the end of the file`);
     end = stop;
     return { name, dtype, shape, bytes: bytes.subarray(dataStart + start, dataStart + stop), fileName };
   });
@@ -82,11 +83,11 @@ function parseHeader(bytes: Uint8Array, fileName: string): Entry[] {
     const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
     if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BYTES, dtype)) {
       throw new ModelError(
-        `${fileName}: tensor ${name} has dtype ${String(dtype)}, expected F32, F16 or BF16`,
+        `${fileName}: tensor ${shortenedName(name)} has dtype ${shortened(JSON.stringify(dtype) ?? 'missing')}, expected F32, F16 or BF16`,
       );
     }
     if (!isSizes(shape) || shape.length > MAX_DIMENSIONS || !isSizes(offsets) || offsets.length !== 2) {
-      throw new ModelError(`${fileName}: tensor ${name} has a malformed entry`);
+      throw new ModelError(`${fileName}: tensor ${shortenedName(name)} has a malformed entry`);
     }
     entries.push({ name, dtype, shape, start: offsets[0]!, stop: offsets[1]! });
   }

@@ -1,6 +1,7 @@
 import type { ModelFiles } from '../files/modelFiles.ts';
 import { fileOf, jsonOf } from '../files/modelFiles.ts';
 import { ModelError } from '../modelError.ts';
+import { shortened, shortenedName } from '../shortened.ts';
 import type { StoredTensor } from './safetensorsHeader.ts';
 import { readLayout } from './safetensorsHeader.ts';
 
@@ -22,11 +23,11 @@ export function readStoredTensors(files: ModelFiles): Map<string, StoredTensor> 
   for (const shard of new Set(shardOf.values())) {
     for (const tensor of readLayout(fileOf(files, shard), shard)) {
       const before = tensors.get(tensor.name);
-      if (before) throw new ModelError(`tensor ${tensor.name} is in ${before.fileName} and in ${shard}`);
+      if (before) throw new ModelError(`tensor ${shortenedName(tensor.name)} is in ${shortened(before.fileName)} and in ${shortened(shard)}`);
       const expected = shardOf.get(tensor.name);
       if (expected !== shard) {
         throw new ModelError(
-          `${INDEX_FILE}: tensor ${tensor.name} is in ${shard}, the index says ${expected ?? 'nothing of it'}`,
+          `${INDEX_FILE}: tensor ${shortenedName(tensor.name)} is in ${shortened(shard)}, the index says ${shortened(expected ?? 'nothing of it')}`,
         );
       }
       tensors.set(tensor.name, tensor);
@@ -34,7 +35,7 @@ export function readStoredTensors(files: ModelFiles): Map<string, StoredTensor> 
   }
   for (const [name, shard] of shardOf) {
     if (!tensors.has(name))
-      throw new ModelError(`${shard}: tensor ${name} is missing, which the index promises`);
+      throw new ModelError(`${shortened(shard)}: tensor ${shortenedName(name)} is missing, which the index promises`);
   }
   return tensors;
 }
@@ -55,7 +56,7 @@ function readWeightMap(files: ModelFiles): Map<string, string> {
     // A name with a path in it must not lead out of the directory
     if (typeof shard !== 'string' || !/^[\w.-]+\.safetensors$/.test(shard)) {
       throw new ModelError(
-        `${INDEX_FILE}: tensor ${name} is said to be in ${JSON.stringify(shard)}, expected the name of a .safetensors file`,
+        `${INDEX_FILE}: tensor ${shortenedName(name)} is said to be in ${shortened(JSON.stringify(shard))}, expected the name of a .safetensors file`,
       );
     }
     shardOf.set(name, shard);

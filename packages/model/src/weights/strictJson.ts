@@ -1,4 +1,5 @@
 import { ModelError } from '../modelError.ts';
+import { shortened } from '../shortened.ts';
 
 /** Deeper than any file of a model; a deeper one could overflow the stack of whoever walks it. */
 const MAX_DEPTH = 64;
@@ -59,7 +60,9 @@ function checkKeys(text: string, fileName: string): void {
       if (keys && isKey(text, end)) {
         // Escapes count as what they stand for
         const key = JSON.parse(text.slice(i, end + 1)) as string;
-        if (keys.has(key)) throw new ModelError(`${fileName}: the key ${JSON.stringify(key)} stands twice`);
+        if (keys.has(key)) {
+          throw new ModelError(`${fileName}: the key ${shortened(JSON.stringify(key))} stands twice`);
+        }
         keys.add(key);
       }
       i = end;

@@ -3,6 +3,7 @@ import { layerPartName } from '../encoder/modules.ts';
 import type { ModelFiles } from '../files/modelFiles.ts';
 import { jsonOf } from '../files/modelFiles.ts';
 import { ModelError } from '../modelError.ts';
+import { shortenedName } from '../shortened.ts';
 import type { RowTable } from './rowTable.ts';
 import { rowTable } from './rowTable.ts';
 import { checkFinite, floatsOf } from './safetensors.ts';
@@ -92,7 +93,7 @@ function find(
 function checkShape({ fileName, name, shape }: StoredTensor, expected: number[]): void {
   if (shape.length === expected.length && shape.every((size, i) => size === expected[i])) return;
   throw new ModelError(
-    `${fileName}: tensor ${name} has shape [${shape.join(', ')}], expected [${expected.join(', ')}]`,
+    `${fileName}: tensor ${shortenedName(name)} has shape [${shape.join(', ')}], expected [${expected.join(', ')}]`,
   );
 }
 

@@ -71,7 +71,8 @@ export async function exportedCase({ architecture, pooling, adapter }: ExportCas
   });
   const { parameterCount } = await describeAdapter(base, config);
   const parameters = randomValues(parameterCount, 6, 0.7);
-  return { base, config, parameters, files: exportPeft(base, config, parameters, 'tiny') };
+  const files = exportPeft(base, config, parameters, { baseModel: 'tiny', revision: null });
+  return { base, config, parameters, files };
 }
 
 /** Scores of the texts, two each. */
