@@ -12,7 +12,9 @@ import { sst2Markdown } from './sst2Table.ts';
  * How strategies do on SST-2, with and without privacy, on even and on skewed clients: `chorale simulate` over the grid of
  * bench/configs/sst2.json. Goes on where an earlier start was stopped; the result is written after every cell.
  *
- *   npm run bench:sst2 -- [--out bench/results/sst2.json] [--work .data/bench-sst2] [--strategies ffa-lora,lora]
+ *   npm run bench:sst2 -- [--out bench/results/sst2.json] [--work .data/bench-sst2] [--strategies ffa-lora,lora] [--table]
+ *
+ * --table measures nothing and writes the page anew from the JSON that is there.
  */
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -24,13 +26,16 @@ const { values } = parseArgs({
   options: {
     out: { type: 'string', default: join(ROOT, 'bench/results/sst2.json') },
     work: { type: 'string', default: join(ROOT, '.data/bench-sst2') },
+    table: { type: 'boolean', default: false },
     strategies: { type: 'string', default: config.grid.strategies.join(',') },
   },
 });
 const say = (text: string): void => void process.stderr.write(`${new Date().toISOString()} ${text}\n`);
 const data = resolve(ROOT, config.data);
 const missing = Object.values(config.files).filter((name) => !existsSync(join(data, name)));
-if (missing.length > 0) {
+if (values.table) {
+  writeTable(JSON.parse(readFileSync(resolve(values.out), 'utf8')) as Sst2Report);
+} else if (missing.length > 0) {
   say(
     `SKIPPED, nothing was measured: expected ${missing.join(', ')} in ${config.data}, beside the repository`,
   );
@@ -55,5 +60,9 @@ function write(report: Sst2Report): void {
   const out = resolve(values.out);
   mkdirSync(dirname(out), { recursive: true });
   writeFileSync(out, `${JSON.stringify(report, null, 2)}\n`);
-  writeFileSync(out.replace(/\.json$/, '.md'), sst2Markdown(report));
+  writeTable(report);
+}
+
+function writeTable(report: Sst2Report): void {
+  writeFileSync(resolve(values.out).replace(/\.json$/, '.md'), sst2Markdown(report));
 }

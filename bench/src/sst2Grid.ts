@@ -28,15 +28,17 @@ export type CellName = { strategy: string; split: string; privacy: string };
 export type Cell = CellName & {
   /** Every learning rate that was tried, with the dev accuracy after the last round on the tuning seed; null: diverged. */
   tried: { learningRate: number; devAccuracy: number | null; devLoss: number | null }[];
-  /** The one with the best dev accuracy of them; of equal ones that with the smaller loss. */
+  /** The one with the best dev accuracy of them; of equal ones that with the smaller loss; if all diverged the first. */
   learningRate: number;
-  /** With that learning rate, over all seeds. */
-  devAccuracy: Spread;
-  testAccuracy: Spread;
+  /** With that learning rate, over the seeds that did not diverge; null: all did. */
+  devAccuracy: Spread | null;
+  testAccuracy: Spread | null;
   perSeed: { seed: number; devAccuracy: number; testAccuracy: number; epsilon: number | null }[];
-  meanAggregationError: Spread;
-  uplinkBytesPerClient: number;
-  noiseMultiplier: number;
+  /** Seeds on which that learning rate diverged; they are in no mean. */
+  divergedSeeds?: number[];
+  meanAggregationError: Spread | null;
+  uplinkBytesPerClient: number | null;
+  noiseMultiplier: number | null;
   /** Of all runs of the cell, tuning included, as they were measured; other work may have run beside them. */
   seconds: number;
 };
@@ -61,7 +63,7 @@ export function cellNames({ grid }: Sst2Config): CellName[] {
 
 /** Tries every learning rate on the tuning seed, then runs the best one on all seeds. */
 export async function runCell(name: CellName, options: GridOptions): Promise<Cell> {
-  const { config, data, say } = options;
+  const { config, say } = options;
   const title = `${name.strategy}, ${name.split}, ${name.privacy}`;
   const tried: Cell['tried'] = [];
   let tuningSeconds = 0;
@@ -77,40 +79,66 @@ export async function runCell(name: CellName, options: GridOptions): Promise<Cel
     const found = seed === undefined ? 'diverged' : `${(100 * seed.testAccuracy!).toFixed(1)} %`;
     say(`${title}, learning rate ${learningRate}: ${found}`);
   }
-  const [best] = tried.toSorted(
+  const { learningRate } = bestOf(tried);
+  const finished: number[] = [];
+  const divergedSeeds: number[] = [];
+  // One by one: a learning rate that is right for the tuning seed can diverge on another
+  for (const seed of config.seeds) {
+    const result = await unlessDiverged(() => simulate(name, learningRate, [seed], options));
+    if (result === null) say(`${title}, learning rate ${learningRate}: diverged on seed ${seed}`);
+    (result === null ? divergedSeeds : finished).push(seed);
+  }
+  // None is computed again: the summary of those that are there
+  const whole = finished.length === 0 ? null : await simulate(name, learningRate, finished, options);
+  const perSeed = whole === null ? [] : await testSeeds(whole, options);
+  const summary = whole?.summary;
+  const cell: Cell = {
+    ...name,
+    tried,
+    learningRate,
+    devAccuracy: summary?.testAccuracy ?? null,
+    testAccuracy: spreadOf(perSeed.map((one) => one.testAccuracy)),
+    perSeed,
+    ...(divergedSeeds.length > 0 ? { divergedSeeds } : {}),
+    meanAggregationError: summary?.meanAggregationError ?? null,
+    uplinkBytesPerClient: summary?.seeds[0]!.uplinkBytesPerClient ?? null,
+    noiseMultiplier: summary?.noiseMultiplier ?? null,
+    seconds: Math.round(
+      tuningSeconds +
+        (summary?.seeds ?? [])
+          .filter(({ seed }) => seed !== config.tuningSeed)
+          .reduce((sum, { seconds }) => sum + seconds, 0),
+    ),
+  };
+  const found = cell.testAccuracy === null ? 'diverged' : `${(100 * cell.testAccuracy.mean).toFixed(1)} %`;
+  say(`${title}: test accuracy ${found} at ${learningRate}`);
+  return cell;
+}
+
+/** Best dev accuracy, then least loss; what diverged is worse than anything, and of nothing else the first is taken. */
+export function bestOf<Tried extends Omit<Cell['tried'][number], 'learningRate'>>(
+  tried: readonly Tried[],
+): Tried {
+  return tried.toSorted(
     (a, b) =>
-      (b.devAccuracy ?? 0) - (a.devAccuracy ?? 0) || (a.devLoss ?? Infinity) - (b.devLoss ?? Infinity),
-  );
-  const { inputs, directory, summary } = await simulate(name, best!.learningRate, config.seeds, options);
-  const { rows } = parseLabelledRows(
-    new Uint8Array(readFileSync(join(data, config.files.test))),
-    config.files.test,
-    inputs.run.task,
-  );
+      (b.devAccuracy ?? -1) - (a.devAccuracy ?? -1) ||
+      (a.devLoss ?? Number.MAX_VALUE) - (b.devLoss ?? Number.MAX_VALUE),
+  )[0]!;
+}
+
+/** The seeds' last adapters on the test file. */
+async function testSeeds(
+  { inputs, directory, summary }: Awaited<ReturnType<typeof simulate>>,
+  { config, data }: GridOptions,
+): Promise<Cell['perSeed']> {
+  const file = config.files.test;
+  const { rows } = parseLabelledRows(new Uint8Array(readFileSync(join(data, file))), file, inputs.run.task);
   const perSeed: Cell['perSeed'] = [];
   for (const { seed, testAccuracy, epsilon } of summary.seeds) {
     const { accuracy } = await evaluateSeed(inputs, directory, seed, 'wasm', rows);
     perSeed.push({ seed, devAccuracy: testAccuracy!, testAccuracy: accuracy, epsilon });
   }
-  const cell: Cell = {
-    ...name,
-    tried,
-    learningRate: best!.learningRate,
-    devAccuracy: summary.testAccuracy!,
-    testAccuracy: spreadOf(perSeed.map((one) => one.testAccuracy))!,
-    perSeed,
-    meanAggregationError: summary.meanAggregationError!,
-    uplinkBytesPerClient: summary.seeds[0]!.uplinkBytesPerClient,
-    noiseMultiplier: summary.noiseMultiplier,
-    seconds: Math.round(
-      tuningSeconds +
-        summary.seeds
-          .filter(({ seed }) => seed !== config.tuningSeed)
-          .reduce((sum, { seconds }) => sum + seconds, 0),
-    ),
-  };
-  say(`${title}: test accuracy ${(100 * cell.testAccuracy.mean).toFixed(1)} % at ${cell.learningRate}`);
-  return cell;
+  return perSeed;
 }
 
 /** @returns null when training without clipping drove the parameters out of range */

@@ -16,40 +16,35 @@ export function sst2Markdown({ complete, machine, config, cells }: Sst2Report): 
     rounds: { count: number };
     training: { localSteps: number; expectedBatchSize: number };
   };
-  const header = [
-    'strategy',
-    'clients',
-    'privacy',
-    'learning rate',
-    'test accuracy',
-    'dev accuracy',
-    ...learningRates.map((rate) => `dev at ${rate}`),
-    'aggregation error',
-    'uplink',
-  ];
-  const lines = cells.map((cell) => {
-    const accuracies = cell.tried.map(({ devAccuracy }) => devAccuracy ?? 0);
-    const worst = Math.min(...accuracies);
+  const results = cells.map((cell) => {
     const epsilon = Math.max(...cell.perSeed.map((seed) => seed.epsilon ?? 0));
+    const diverged = (cell.divergedSeeds ?? []).map((seed) => `diverged on seed ${seed}`);
     return [
       cell.strategy,
       cell.split,
-      epsilon === 0 ? cell.privacy : `${cell.privacy} (${epsilon} spent)`,
+      epsilon > 0 ? `${cell.privacy} (${epsilon} spent)` : cell.privacy,
       String(cell.learningRate),
-      `**${percent(cell.testAccuracy)}**`,
-      percent(cell.devAccuracy),
+      [...(cell.testAccuracy === null ? [] : [`**${percent(cell.testAccuracy)}**`]), ...diverged].join(', '),
+      cell.devAccuracy === null ? '—' : percent(cell.devAccuracy),
+      cell.meanAggregationError === null ? '—' : small(cell.meanAggregationError.mean),
+      cell.uplinkBytesPerClient === null ? '—' : `${cell.uplinkBytesPerClient} B`,
+    ];
+  });
+  const trials = cells.map((cell) => {
+    const accuracies = cell.tried.map(({ devAccuracy }) => devAccuracy ?? 0);
+    return [
+      cell.strategy,
+      cell.split,
+      cell.privacy,
       ...learningRates.map((rate) => {
         const accuracy = cell.tried.find(({ learningRate }) => learningRate === rate)?.devAccuracy ?? null;
         if (accuracy === null) return 'diverged';
-        return `${(100 * accuracy).toFixed(1)}${accuracy === worst ? ' (worst)' : ''}`;
+        const text = (100 * accuracy).toFixed(1);
+        if (rate === cell.learningRate) return `**${text}**`;
+        return accuracy === Math.min(...accuracies) ? `${text} (worst)` : text;
       }),
-      cell.meanAggregationError.mean.toExponential(1),
-      `${cell.uplinkBytesPerClient} B`,
     ];
   });
-  const table = [header, header.map(() => '---'), ...lines].map(
-    (cellsOfLine) => `| ${cellsOfLine.join(' | ')} |`,
-  );
   return `${[
     '# SST-2 with the tiny encoder',
     '',
@@ -64,7 +59,26 @@ export function sst2Markdown({ complete, machine, config, cells }: Sst2Report): 
     '',
     `With ${config.seeds.length} seeds and a few hundred test rows wrong either way, differences under about two points say nothing.`,
     '',
-    ...table,
+    ...table(
+      [
+        'strategy',
+        'clients',
+        'privacy',
+        'learning rate',
+        'test accuracy',
+        'dev accuracy',
+        'aggregation error',
+        'uplink',
+      ],
+      results,
+    ),
+    '',
+    `What the learning rates were chosen from: dev accuracy after the last round on seed ${config.tuningSeed}, the best one in bold. ` +
+      'The values of each seed stand in `sst2.json`, as `perSeed`.',
+    '',
+    ...table(['strategy', 'clients', 'privacy', ...learningRates.map((rate) => `rate ${rate}`)], trials),
+    '',
+    'Aggregation error and uplink (bytes a client sends in a round, at most) are explained in `docs/simulation.md`.',
     '',
     `Machine: ${machine.cpu}, ${machine.cores} cores (one used), Node ${machine.node}, backend ${machine.backend}.`,
   ].join('\n')}\n`;
@@ -72,4 +86,16 @@ export function sst2Markdown({ complete, machine, config, cells }: Sst2Report): 
 
 function percent({ mean, sd }: Spread): string {
   return sd === null ? (100 * mean).toFixed(1) : `${(100 * mean).toFixed(1)} ± ${(100 * sd).toFixed(1)}`;
+}
+
+/** Columns as wide as their widest cell, so that the source reads like the page. */
+function table(header: readonly string[], lines: readonly (readonly string[])[]): string[] {
+  const widths = header.map((name, i) => Math.max(name.length, ...lines.map((line) => line[i]!.length)));
+  return [header, widths.map((width) => '-'.repeat(width)), ...lines].map(
+    (line) => `| ${line.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |`,
+  );
+}
+
+function small(value: number): string {
+  return value === 0 ? '0' : value.toExponential(1);
 }

@@ -42,7 +42,8 @@ export function openFileStore(directory: string): FileStore {
   mkdirSync(directory, { recursive: true });
   const pathOf = (sha256: string): string => {
     const path = join(directory, sha256);
-    if (!existsSync(path)) throw new ChoraleError('STORE_ERROR', `expected a file at ${path}, it is gone. ${MEND}`);
+    if (!existsSync(path))
+      throw new ChoraleError('STORE_ERROR', `expected a file at ${path}, it is gone. ${MEND}`);
     return path;
   };
   return {

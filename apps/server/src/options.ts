@@ -13,8 +13,9 @@ export const USAGE = `Serves a run: contributors at /, the admin at /admin.
   --pages DIR       twice: the built contributor page, then the built admin page
   --json            print one JSON line when listening
 
-A model that the config names as hf:organisation/name@revision is downloaded once into the data directory, from HF_ENDPOINT
-(default https://huggingface.co), with the access token in HF_TOKEN or in the file HF_TOKEN_PATH where there is one.
+A model that the config names as hf:organisation/name@revision is downloaded into the data directory, each commit once, from
+HF_ENDPOINT (default https://huggingface.co), with the access token in HF_TOKEN, in the file HF_TOKEN_PATH, or as
+\`hf auth login\` left it, where there is one.
 
 CHORALE_ADMIN_TOKEN in the environment sets the admin token; without it every start makes a new one.
 `;

@@ -1,10 +1,13 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { hashPlan } from '@chorale/protocol';
+import type { PreparedRun } from './runSetup.ts';
 import { newRun, prepareRun } from './runSetup.ts';
-import { openFileStore, sha256Of } from './fileStore.ts';
+import { openDataDirectory } from './dataDirectory.ts';
+import { sha256Of } from './fileStore.ts';
 import { readStoredModel } from './models/storedModel.ts';
 import { NO_HUB, TestSite, testParts } from './testServer.fixture.ts';
+import { trainerParts } from './trainerParts.ts';
 
 let site: TestSite;
 beforeEach(() => {
@@ -14,14 +17,15 @@ afterEach(async () => {
   await site.clean();
 });
 
-const prepare = (parts = testParts) =>
-  prepareRun(site.configPath, {
-    data: { files: openFileStore(`${site.dataDir}/files`), hubModelsPath: `${site.dataDir}/hub` },
-    parts,
-    hub: NO_HUB,
-    onDownload: () => undefined,
-    log: () => undefined,
-  });
+async function prepare(parts = testParts): Promise<PreparedRun> {
+  const data = openDataDirectory(site.dataDir);
+  const rest = { hub: NO_HUB, onDownload: () => undefined, log: () => undefined };
+  try {
+    return await prepareRun(site.configPath, { data, parts, ...rest });
+  } finally {
+    data.close();
+  }
+}
 
 it('comes to the same plan hash every time, and to another for anything that differs', async () => {
   const first = await prepare();
@@ -103,4 +107,47 @@ it('stores what was packed in pieces, and derives the adapter from just that', a
   expect(file).toMatchObject({ sizeBytes: packed.byteLength, sha256: sha256Of(packed) });
   const files = readStoredModel({ directory: `${site.dataDir}/files`, files: plan.model.files });
   expect(Buffer.compare(files.get('weights.bin')!, packed)).toBe(0);
+});
+
+it('stores again what was altered on disk, of the model and of the test file', async () => {
+  const { plan, evaluationSha256 } = await prepare();
+  const model = { directory: `${site.dataDir}/files`, files: plan.model.files };
+  const weights = plan.model.files.find(({ name }) => name === 'weights.bin')!;
+  const kept = [weights.pieces[0]!.sha256, evaluationSha256!].map((hash) => `${site.dataDir}/files/${hash}`);
+  const bytes = kept.map((path) => readFileSync(path));
+  for (const alter of [
+    (path: string) =>
+      writeFileSync(
+        path,
+        readFileSync(path).map((byte) => byte ^ 1),
+      ),
+    (path: string) => truncateSync(path, 1),
+    (path: string) => appendFileSync(path, 'more'),
+    (path: string) => rmSync(path),
+  ]) {
+    kept.forEach(alter);
+    expect(() => readStoredModel(model)).toThrow(
+      expect.objectContaining({
+        code: 'STORE_ERROR',
+        message: expect.stringMatching(
+          new RegExp(`${weights.pieces[0]!.sha256}.* start the server once with the config`),
+        ) as string,
+      }),
+    );
+    await prepare();
+    expect(kept.map((path) => readFileSync(path))).toEqual(bytes);
+    expect(readStoredModel(model).get('weights.bin')).toEqual(Uint8Array.of(1, 2, 3));
+  }
+});
+
+it('refuses a task that the model cannot do', async () => {
+  site.writeConfig({
+    model: 'tiny-encoder',
+    evaluation: undefined,
+    task: { type: 'sequence-classification', labels: ['no', 'yes'], maxTokens: 512 },
+  });
+  await expect(prepare(trainerParts)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringMatching(/task\.maxTokens: expected at most 128, .* got 512/),
+  });
 });

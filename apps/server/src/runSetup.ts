@@ -2,18 +2,26 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import type { ResolvedRun, RunConfig, RunPlan } from '@chorale/protocol';
-import { ChoraleError, hashPlan, parseRunConfig } from '@chorale/protocol';
+import {
+  ChoraleError,
+  ENDED_STATUSES,
+  canonicalJson,
+  hashPlan,
+  parseRunConfig,
+  resolvedRunSchema,
+} from '@chorale/protocol';
+import type { StoredRun } from '@chorale/store';
 import type { DataDirectory } from './dataDirectory.ts';
 import type { Log } from './log.ts';
 import type { Hub } from './models/hub.ts';
 import type { DownloadProgress } from './models/hubModel.ts';
 import { openSourceModel } from './models/modelSource.ts';
 import { storeModel } from './models/storedModel.ts';
-import type { LabelledRow, ModelFiles, ServerParts } from './serverParts.ts';
+import type { ModelFiles, ServerParts } from './serverParts.ts';
 
 /** Where a run is made, and of what. */
 export type RunWorkshop = {
-  data: Pick<DataDirectory, 'files' | 'hubModelsPath'>;
+  data: Pick<DataDirectory, 'store' | 'files' | 'hubModelsPath'>;
   parts: ServerParts;
   hub: Hub;
   onDownload: DownloadProgress;
@@ -26,13 +34,14 @@ export type PreparedRun = {
   planHash: string;
   /** Adapter version 0, shape [parameterCount]. */
   initialParameters: Float32Array;
-  evaluation: { bytes: Uint8Array; rows: readonly LabelledRow[] } | null;
+  /** Hash of the public test file in the file store; null when there is none. */
+  evaluationSha256: string | null;
 };
 
 /**
  * Reads a config file and all it names: the model is packed and stored in the pieces that tabs load, the adapter derived
  * from what they load, the noise multiplier calibrated, and the whole hashed. The same inputs give the same plan hash, on
- * every machine.
+ * every machine. What is in the file store already is mended where it was altered.
  * @param configPath the test file and a model directory are looked up relative to it
  * @throws {ChoraleError} CONFIG_INVALID, MODEL_INVALID, HUB_REFUSED, HUB_UNREACHABLE, STORE_ERROR, or the DATA_ code of
  *   the test file
@@ -42,7 +51,7 @@ export async function prepareRun(configPath: string, workshop: RunWorkshop): Pro
   const config = parseRunConfig(readJson(configPath), basename(configPath));
   const directory = dirname(resolve(configPath));
   // What is wrong with these is told before a large model is downloaded
-  const evaluation = readEvaluation(config, directory, parts);
+  const testFile = readTestFile(config, directory, parts);
   const noiseMultiplier = await fitting(config, () => parts.resolveNoiseMultiplier(config));
   const model = await packedModel(config, directory, workshop);
   const adapter = await fitting(config, () => parts.describeAdapter(model.files, config));
@@ -58,7 +67,7 @@ export async function prepareRun(configPath: string, workshop: RunWorkshop): Pro
     plan,
     planHash: await hashPlan(plan),
     initialParameters: adapter.initialParameters,
-    evaluation,
+    evaluationSha256: testFile && data.files.put(testFile),
   };
 }
 
@@ -82,6 +91,7 @@ async function packedModel(
   const { name, source, files } = await openSourceModel(config.model, configDirectory, {
     hub,
     directory: data.hubModelsPath,
+    keptCommit: commitOfGoingRun(config, data.store.listRuns()),
     neededModelFiles: parts.neededModelFiles,
     onProgress: onDownload,
     log,
@@ -89,11 +99,19 @@ async function packedModel(
   return { name, source, files: parts.packModel(files) };
 }
 
-function readEvaluation(
-  config: RunConfig,
-  configDirectory: string,
-  parts: ServerParts,
-): PreparedRun['evaluation'] {
+/** The commit of a hub that a run of this config, not ended yet, was made with; null when there is no such run. */
+function commitOfGoingRun(config: RunConfig, runs: readonly StoredRun[]): string | null {
+  const wanted = canonicalJson(config);
+  for (const { run, status } of runs.toReversed()) {
+    if (ENDED_STATUSES.includes(status)) continue;
+    // One of another version is refused where it would be gone on with
+    const { data } = resolvedRunSchema.safeParse(run);
+    if (data && canonicalJson(data.plan.config) === wanted) return data.plan.model.source?.revision ?? null;
+  }
+  return null;
+}
+
+function readTestFile(config: RunConfig, configDirectory: string, parts: ServerParts): Uint8Array | null {
   if (config.evaluation === undefined) return null;
   const path = resolve(configDirectory, config.evaluation.file);
   if (!existsSync(path)) {
@@ -104,7 +122,7 @@ function readEvaluation(
   if (rows.length === 0) {
     throw new ChoraleError('DATA_EMPTY', `evaluation.file: expected labelled rows in ${path}, found none`);
   }
-  return { bytes, rows };
+  return bytes;
 }
 
 /** Values that fit the schema but not each other come back as a RangeError of the package that met them. */

@@ -24,6 +24,8 @@ afterEach(async () => {
 
 const parts: Partial<ServerParts> = {
   neededModelFiles: (names) => names.filter((name) => !name.startsWith('pytorch')).toSorted(),
+  exportPeft: (_files, _config, _parameters, base) =>
+    new Map([['base.json', new TextEncoder().encode(JSON.stringify(base))]]),
   packModel: (files) => new Map([...files].map(([name, bytes]) => [name, Uint8Array.of(...bytes, 0)])),
 };
 const start = () => site.start(parts, { hub: { ...NO_HUB, endpoint: hub.endpoint } });
@@ -41,7 +43,9 @@ it('downloads a model once, names its commit in the plan, and serves what was pa
   expect(hub.filesAsked).toEqual(['config.json', 'weights.bin']);
   const zip = await asAdmin(first, `runs/${first.runId}/adapter.zip`);
   const { unzipSync } = await import('fflate');
-  const card = new TextDecoder().decode(unzipSync(new Uint8Array(await zip.arrayBuffer()))['README.md']);
+  const exported = unzipSync(new Uint8Array(await zip.arrayBuffer()));
+  const [card, base] = ['README.md', 'base.json'].map((name) => new TextDecoder().decode(exported[name]));
+  expect(JSON.parse(base!)).toEqual({ baseModel: 'acme/tiny', revision: hub.commit });
   expect(card).toContain('base_model: acme/tiny\n');
   expect(card).toContain(`acme/tiny at commit ${hub.commit}`);
 
@@ -50,6 +54,26 @@ it('downloads a model once, names its commit in the plan, and serves what was pa
   await hub.stop();
   const second = await start();
   expect(second.runId).toBe(first.runId);
+});
+
+it('goes on with the commit of its run when the branch has moved, and takes the new one for a new run', async () => {
+  const first = await start();
+  const commit = hub.commit;
+  await site.stop(first);
+  hub.commit = 'b'.repeat(40);
+  hub.files.set('weights.bin', Uint8Array.of(4, 5, 6, 7));
+
+  const second = await start();
+  expect(second.runId).toBe(first.runId);
+  expect(hub.filesAsked).toHaveLength(2);
+  const stopped = await asAdmin(second, `runs/${second.runId}/stop`, { method: 'POST' });
+  expect(stopped.status).toBe(200);
+  await site.stop(second);
+
+  const third = await start();
+  expect(third.runId).not.toBe(first.runId);
+  expect((await getRun(third)).run.plan.model.source!.revision).toBe(hub.commit);
+  expect((await getRun(third, first.runId)).run.plan.model.source!.revision).toBe(commit);
 });
 
 it('comes to the same plan from a hub as another server', async () => {
@@ -73,5 +97,7 @@ it('does not start on a model it cannot get, and leaves the data directory free'
   site.writeConfig({ model: 'hf:acme/tiny@v1' });
   const server = await start();
   expect((await getRun(server)).run.plan.model.source!.revision).toBe(hub.commit);
-  expect(readdirSync(`${site.dataDir}/hub/acme/tiny`).toSorted()).toEqual([hub.commit, 'v1.json'].toSorted());
+  expect(readdirSync(`${site.dataDir}/hub/acme/tiny`).toSorted()).toEqual(
+    [hub.commit, `${hub.commit}.json`, 'v1.json'].toSorted(),
+  );
 });

@@ -1,23 +1,28 @@
 import type { WasmUrls } from '@chorale/compute';
 import { openCompute } from '@chorale/compute';
+import type { DeviceUse } from '@chorale/compute/testing/deviceCounters';
+import type { Ratio } from './ratio.ts';
+import { median, rounded, timeRatio } from './ratio.ts';
 import type { Backend, StepShape } from './shapes.ts';
 import { stepUnderTest } from './stepUnderTest.ts';
 
-type Use = { peakBytes: number; kernels: number };
-
-/**
- * One shape on one backend. Times are medians in milliseconds, ratios medians of the repetitions' ratios; null where
- * nothing was repeated.
- */
+/** One shape on one backend. */
 export type Measured = {
   shape: StepShape;
   device: string;
   software: boolean;
-  milliseconds: Record<'handWritten' | 'tape' | 'plain' | 'private' | 'pytorch', number | null>;
-  handWrittenToTape: { time: number | null; peakBytes: number; kernels: number };
-  privateToPlain: number | null;
-  privateToPytorch: number | null;
-  use: { handWritten: Use; tape: Use };
+  /** Medians over the repetitions; pytorch: null where there is none. */
+  milliseconds: Record<'handWritten' | 'tape' | 'plain' | 'private', number> & { pytorch: number | null };
+  /** What is counted for a backend, `use` says; the other is null. */
+  handWrittenToTape: {
+    time: Ratio;
+    peakBytes: number;
+    kernels: number | null;
+    resultsWritten: number | null;
+  };
+  privateToPlain: Ratio;
+  privateToPytorch: Ratio | null;
+  use: { handWritten: DeviceUse; tape: DeviceUse };
   /** Of the tape's gradients from ours, relative. */
   gradientDifference: number;
 };
@@ -43,7 +48,7 @@ export async function measure(
     ...(pytorch ? { pytorch } : {}),
   };
   // Once unmeasured: shaders are compiled, code is optimised
-  if (shape.repetitions > 0) for (const run of Object.values(ways)) await run();
+  for (const run of Object.values(ways)) await run();
   const times = new Map(Object.keys(ways).map((name) => [name, [] as number[]]));
   for (let i = 0; i < shape.repetitions; i++) {
     // There and back, so that none always runs on what the same other left behind
@@ -55,9 +60,13 @@ export async function measure(
   const { name, software } = compute.device;
   compute.dispose();
 
-  const time = (way: string) => median(times.get(way) ?? []);
-  const ratio = (a: string, b: string) =>
-    median((times.get(a) ?? []).flatMap((ms, i) => (times.has(b) ? ms / times.get(b)![i]! : [])));
+  const timesOf = (way: string) => times.get(way)!;
+  const time = (way: string) => rounded(median(timesOf(way)));
+  const ratio = (a: string, b: string) => timeRatio(timesOf(a), timesOf(b));
+  const used = (count: keyof DeviceUse) => {
+    const [ours, theirs] = [use.handWritten[count], use.tape[count]];
+    return ours === null || theirs === null ? null : rounded(ours / theirs);
+  };
   return {
     shape,
     device: name,
@@ -67,15 +76,16 @@ export async function measure(
       tape: time('tape'),
       plain: time('plain'),
       private: time('private'),
-      pytorch: time('pytorch'),
+      pytorch: pytorch ? time('pytorch') : null,
     },
     handWrittenToTape: {
       time: ratio('handWritten', 'tape'),
-      peakBytes: round(use.handWritten.peakBytes / use.tape.peakBytes),
-      kernels: round(use.handWritten.kernels / use.tape.kernels),
+      peakBytes: used('peakBytes')!,
+      kernels: used('kernels'),
+      resultsWritten: used('resultsWritten'),
     },
     privateToPlain: ratio('private', 'plain'),
-    privateToPytorch: ratio('private', 'pytorch'),
+    privateToPytorch: pytorch ? ratio('private', 'pytorch') : null,
     use,
     gradientDifference: difference,
   };
@@ -87,15 +97,4 @@ function timed(run: () => Promise<void>): Rival {
     await run();
     return performance.now() - start;
   };
-}
-
-function median(values: number[]): number | null {
-  if (values.length === 0) return null;
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return round((sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2);
-}
-
-function round(value: number): number {
-  return Number(value.toPrecision(3));
 }

@@ -71,7 +71,7 @@ export async function stepUnderTest(compute: Compute, shape: StepShape): Promise
         valueA: matrixOf(`${prefix}.attention.self.value`),
       };
     }),
-    head: initialHead(layout, config.adapter, null),
+    head: initialHead(layout, config.adapter, { classifier: null, labels: config.task.labels }),
   });
   const batch = { exampleCount, tokens, embedded: model.embedded, labels };
 

@@ -29,39 +29,83 @@ test('gives back what was put, to whoever opens it later, under the address it c
   expect(await addresses()).toEqual([]);
 });
 
+/** Lets a piece have been used so many minutes ago. */
+async function useAgo(piece: (typeof PIECES)[0], minutes: number): Promise<void> {
+  const used = new Response(String(Date.now() - 60_000 * minutes));
+  await (await caches.open(MODEL_CACHE_NAME)).put(`${modelPiecePath(piece)}?used`, used);
+}
+
+const withMarks = (...pieces: typeof PIECES) =>
+  pieces.flatMap((piece) => [modelPiecePath(piece), `${modelPiecePath(piece)}?used`]);
+
 test('evicts the least recently used pieces of other models, and what it noted of them', async () => {
   const cache = await open(PIECES);
-  for (const piece of PIECES) {
+  for (const [i, piece] of PIECES.entries()) {
     await cache.put(piece, new Uint8Array(1000));
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await useAgo(piece, 60 - i);
   }
   await cache.get(first); // used last now, `second` longest ago
   await (await open([], 2000)).evict();
-  expect(await addresses()).toEqual(
-    [first, third].flatMap((piece) => [modelPiecePath(piece), `${modelPiecePath(piece)}?used`]),
-  );
-  await (await open([third], 0)).evict();
-  expect(await addresses()).toEqual([modelPiecePath(third), `${modelPiecePath(third)}?used`]);
+  expect(await addresses()).toEqual(withMarks(first, third));
+  // `first` may belong to a model that another tab is loading
+  await (await open([], 0)).evict();
+  expect(await addresses()).toEqual(withMarks(first));
+  await useAgo(first, 60);
+  await (await open([first], 0)).evict();
+  expect(await addresses()).toEqual(withMarks(first));
+  await (await open([], 0)).evict();
+  expect(await addresses()).toEqual([]);
 });
 
-test('makes room among other models when a browser gives no more', async () => {
-  const cache = await open([third]);
-  await cache.put(first, new Uint8Array(1000));
-  await cache.put(second, new Uint8Array(1000));
-  // As a browser whose quota takes no third piece
+/** As a browser whose quota takes so many pieces, and their marks. */
+async function withQuota(most: number, act: () => Promise<void>): Promise<void> {
   const real = Cache.prototype.put;
   Cache.prototype.put = async function put(request, response) {
     const kept = (await this.keys()).filter(({ url }) => !url.endsWith('?used'));
     const address = request instanceof Request ? request.url : request.toString();
-    if (kept.length > 1 && !address.endsWith('?used')) throw new DOMException('full', 'QuotaExceededError');
+    if (kept.length >= most && !address.endsWith('?used'))
+      throw new DOMException('full', 'QuotaExceededError');
     await real.call(this, request, response);
   };
   try {
-    await cache.put(third, new Uint8Array(1000));
+    await act();
   } finally {
     Cache.prototype.put = real;
   }
-  expect(await addresses()).toEqual([modelPiecePath(third), `${modelPiecePath(third)}?used`]);
+}
+
+test('makes as much room among other models as a piece needs when a browser gives no more', async () => {
+  const cache = await open([third]);
+  await cache.put(first, new Uint8Array(1000));
+  await cache.put(second, new Uint8Array(1000));
+  await useAgo(first, 60);
+  await useAgo(second, 61);
+  await withQuota(2, () => cache.put(third, new Uint8Array(1000)));
+  expect(await addresses()).toEqual(withMarks(first, third));
+});
+
+test('keeps what other tabs may be loading, and no mark of a piece for which there is no room', async () => {
+  const cache = await open([third]);
+  await cache.put(first, new Uint8Array(1000));
+  await cache.put(second, new Uint8Array(1000));
+  await withQuota(2, async () => {
+    await expect(cache.put(third, new Uint8Array(1000))).rejects.toMatchObject({
+      name: 'QuotaExceededError',
+    });
+  });
+  expect(await addresses()).toEqual(withMarks(first, second));
+});
+
+test('gives what it has also where no mark can be written', async () => {
+  const cache = await open([first]);
+  await cache.put(first, new Uint8Array(1000));
+  const real = Cache.prototype.put;
+  Cache.prototype.put = () => Promise.reject(new DOMException('full', 'QuotaExceededError'));
+  try {
+    expect(await cache.get(first)).toHaveLength(1000);
+  } finally {
+    Cache.prototype.put = real;
+  }
 });
 
 test('is not there where a browser gives no storage', async () => {

@@ -1,7 +1,7 @@
 import type { ModelPiece } from '@chorale/protocol';
 import { modelPiecePath } from '@chorale/protocol';
 import type { KeptPiece, PieceCache } from './pieceCache.ts';
-import { CACHE_LIMIT_BYTES, piecesToEvict } from './pieceCache.ts';
+import { CACHE_LIMIT_BYTES, piecesToEvict, writeMakingRoom } from './pieceCache.ts';
 
 export const MODEL_CACHE_NAME = 'chorale-models';
 
@@ -48,34 +48,42 @@ export async function openBrowserPieceCache(
     );
   }
 
-  async function evictTo(limit: number): Promise<void> {
-    for (const piece of piecesToEvict(await kept(), inUseHashes, limit)) await remove(piece);
-  }
-
   return {
     async get(piece) {
       const entry = await cache.match(addressOf(piece));
       if (!entry) return null;
       const bytes = new Uint8Array(await entry.arrayBuffer());
-      await markUsed(piece);
+      // A full device does not take the mark
+      await markUsed(piece).catch(() => undefined);
       return bytes;
     },
     async put(piece, bytes) {
-      const keep = (): Promise<void> => cache.put(addressOf(piece), responseOf(bytes));
-      // Before the piece itself: without it a piece that is being written counts as the oldest of all
-      await markUsed(piece);
-      await keep().catch(async (error: unknown) => {
-        if (!(error instanceof DOMException) || error.name !== 'QuotaExceededError') throw error;
-        await evictTo(0);
-        await keep();
-      });
+      const write = async (): Promise<void> => {
+        // Before the piece itself: without it a piece that is being written counts as the oldest of all
+        await markUsed(piece);
+        await cache.put(addressOf(piece), responseOf(bytes));
+      };
+      try {
+        await writeMakingRoom(piece, { write, isFull, kept, inUse: inUseHashes, remove });
+      } catch (error) {
+        // Unless another tab has written it meanwhile
+        if (!(await cache.match(addressOf(piece)))) await cache.delete(usedAddressOf(piece));
+        throw error;
+      }
     },
     remove,
-    evict: () => evictTo(limitBytes),
+    async evict() {
+      const options = { limitBytes, nowMs: Date.now() };
+      for (const piece of piecesToEvict(await kept(), inUseHashes, options)) await remove(piece);
+    },
   };
 }
 
 const USED = '?used';
+
+function isFull(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'QuotaExceededError';
+}
 
 function responseOf(bytes: Uint8Array<ArrayBuffer>): Response {
   const headers = { 'content-type': 'application/octet-stream', 'content-length': String(bytes.byteLength) };

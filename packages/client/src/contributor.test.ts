@@ -548,6 +548,15 @@ test('what comes of rows that were removed meanwhile is not shown', async () => 
   expect(state().rows).toEqual(nothing);
 });
 
+test('progress of rows that arrives after their report does not take its place', async () => {
+  await open();
+  await prepare();
+  const { report } = state().rows;
+  expect(report.status).toBe('ready');
+  await trainer.choiceProgress('Turning texts into tokens', 0.9);
+  expect(state().rows.report).toEqual(report);
+});
+
 describe('a worker that died', () => {
   test.each([
     ['setRun', () => contributor.loadRun(), () => state().run],

@@ -165,6 +165,18 @@ describe('is refused when', () => {
     await expectFailure(files, 'MODEL_INVALID', /weights\.bin/);
   });
 
+  test('its pieces are not together the file that the plan names', async () => {
+    const file = await fileOf('weights.bin', BYTES);
+    const [first, second, ...others] = file.pieces;
+    await expectFailure(
+      [{ ...file, pieces: [second!, first!, ...others] }],
+      'MODEL_INVALID',
+      /plan .* contradicts itself: .* weights\.bin/,
+    );
+    const small = await fileOf('config.json', CONFIG);
+    await expectFailure([{ ...small, sha256: file.sha256 }], 'MODEL_INVALID', /config\.json/);
+  });
+
   test('the server does not have it', async () => {
     const files = [await fileOf('weights.bin', BYTES)];
     contents.clear();

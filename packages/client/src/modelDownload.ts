@@ -3,6 +3,7 @@ import { ChoraleError, sha256Hex } from '@chorale/protocol';
 import type { ModelFiles } from '@chorale/trainer';
 import type { OpenPieceCache, PieceCache } from './pieceCache.ts';
 import { fetchPiece } from './pieceFetch.ts';
+import { Sha256 } from './sha256.ts';
 
 export type ModelDownloadOptions = {
   serverUrl: string;
@@ -23,7 +24,8 @@ type PieceJob = { piece: ModelPiece; fileName: string; places: Uint8Array[] };
 /**
  * Loads a run's model: pieces that this device has kept, the others from the run's server, each checked against the hash
  * of the plan. What arrives is kept at once, so that a later attempt goes on where this one ended.
- * @throws {ChoraleError} DISCONNECTED (cannot be fetched), MODEL_INVALID (other bytes than the plan names, twice)
+ * @throws {ChoraleError} DISCONNECTED (cannot be fetched), MODEL_INVALID (other bytes than the plan names, twice; a file that
+ *   its pieces are not)
  */
 export async function downloadModel({
   serverUrl,
@@ -71,8 +73,32 @@ export async function downloadModel({
     await Promise.allSettled(workers);
     throw error;
   }
+  for (const file of files) await requireWhole(file, model.get(file.name)!);
   await cache.evict();
   return model;
+}
+
+/** Each piece is what the plan says, but the plan says of the file too what it is. */
+async function requireWhole({ name, sha256, pieces }: ModelFile, bytes: Uint8Array): Promise<void> {
+  if ((await hashOf(bytes, pieces)) === sha256) return;
+  throw new ChoraleError(
+    'MODEL_INVALID',
+    `The plan of this run contradicts itself: the pieces it names of ${name} are not together the file it names. None of it is used. Tell the person who runs the run.`,
+  );
+}
+
+/** Piece by piece, so that the worker hears meanwhile what it is told. */
+async function hashOf(bytes: Uint8Array, pieces: readonly ModelPiece[]): Promise<string> {
+  const [only, ...others] = pieces;
+  if (only && others.length === 0) return only.sha256;
+  const hash = new Sha256();
+  let at = 0;
+  for (const { sizeBytes } of pieces) {
+    await new Promise((resolve) => setTimeout(resolve));
+    hash.update(bytes.subarray(at, at + sizeBytes));
+    at += sizeBytes;
+  }
+  return hash.digest();
 }
 
 /** Each piece once, also where a model holds the same bytes twice; in the order of the files. */

@@ -54,6 +54,10 @@ describe('a round', () => {
     expect(server.updates).toEqual([{ round: 1, bytes }]);
     expect(decodeUpdate(server.updates[0]!.bytes, server.binding).round).toBe(1);
     await taker.shows('waiting');
+    // Steps come over a channel of their own, and the last of them may be late
+    call.step(4);
+    await quiet();
+    expect(taker.participation.status).toBe('waiting');
     expect(await taker.ledger.entries()).toMatchObject([{ round: 1, payload: null, outcome: 'accepted' }]);
     expect(taker.shown.map(({ status }) => status)).toEqual(
       expect.arrayContaining(['training', 'sending', 'waiting']),

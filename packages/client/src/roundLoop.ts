@@ -12,7 +12,7 @@ import type { Limits, Participation, StopReason } from './state.ts';
 import type { StateStore } from './stateStore.ts';
 import { clientError } from './stateStore.ts';
 import { StuckError, answerInTime } from './timeLimits.ts';
-import { trainRound } from './trainRound.ts';
+import { recoverDevice, trainRound } from './trainRound.ts';
 import { UpdateDelivery, sleep } from './updateDelivery.ts';
 import type { TrainerRemote } from './workerLink.ts';
 import { abortError } from './workerLink.ts';
@@ -378,7 +378,7 @@ export class RoundLoop {
     this.#tellAvailability();
     this.#showIdle();
     try {
-      await answerInTime(trainer.recoverDevice(), stepTimeoutMs);
+      await recoverDevice(trainer, stepTimeoutMs);
     } catch (error) {
       this.#end('device-error', clientError(error).message);
     }

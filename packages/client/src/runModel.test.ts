@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
-import type { RunConfigInput } from '@chorale/protocol';
+import type { BackendName, RunConfigInput, RunPlan } from '@chorale/protocol';
 import type { Compute } from '@chorale/trainer';
 import { openCompute } from '@chorale/trainer';
 import { openHost } from './testing/openHost.ts';
+import { ScriptedServer, publicRun } from './testing/scriptedServer.ts';
 import type { TrainerHost } from './trainerHost.ts';
 
 const COLUMNS = { text: 'text', textPair: null, label: 'label' };
@@ -16,21 +17,21 @@ const choose = (host: TrainerHost, progress: (what: string) => void = quietly) =
 /** Tensors of this realm that are not disposed of. */
 const live = ({ ops }: Compute) => ops.liveTensors();
 
-/** What one model takes on the device, placed once, with nobody else asking. */
-async function tensorsOfOne(): Promise<number> {
+/** What one model takes on a device, placed once, with nobody else asking. */
+async function tensorsOfOne(backend: BackendName | null): Promise<number> {
   const { host, opened } = await openHost();
-  await host.checkDevice('cpu', quietly);
+  await host.checkDevice(backend, quietly);
   await openRows(host);
   const before = live(opened[0]!);
   await choose(host);
   const taken = live(opened[0]!) - before;
-  await host.checkDevice('cpu', quietly);
+  await host.checkDevice(backend, quietly);
   expect(live(opened[1]!)).toBe(before);
   return taken;
 }
 
 test('is loaded and placed once, and its device opened once, for all who ask at the same time', async () => {
-  const one = await tensorsOfOne();
+  const one = await tensorsOfOne(null);
   expect(one).toBeGreaterThan(20);
   const { host, opened, pieceReads } = await openHost();
   const before = live(await openCompute('cpu'));
@@ -43,11 +44,11 @@ test('is loaded and placed once, and its device opened once, for all who ask at 
   expect(live(opened[0]!) - before).toBe(one);
   // Whoever came later sees how far it is too
   for (const seen of shown)
-    expect([...seen].join()).toMatch(/Loading the model: .* of .* kB.*Starting the device/);
+    expect([...seen].join()).toMatch(/Loading the model: .* of 4 MB.*Starting the device/);
 });
 
 test('goes with its device when that is opened anew, also while it is being placed', async () => {
-  const one = await tensorsOfOne();
+  const one = await tensorsOfOne('cpu');
   const { host, opened, pieceReads } = await openHost();
   await host.checkDevice('cpu', quietly);
   const before = live(opened[0]!);
@@ -60,45 +61,46 @@ test('goes with its device when that is opened anew, also while it is being plac
   expect(pieceReads).toHaveLength(4);
 });
 
-test('is loaded again by who asks after a failure, and both who waited hear of it', async () => {
-  let there = false;
-  const { host, pieceReads } = await openHost({ hasPiece: () => there });
+test('is loaded again by who asks after a failure, which all who waited hear of', async () => {
+  const server = new ScriptedServer(await publicRun()); // It has no model
+  await server.start();
+  let kept = false;
+  const { host, pieceReads } = await openHost({ kept: () => kept, serverUrl: server.url });
   await host.checkDevice('cpu', quietly);
   await openRows(host);
   const failures = await Promise.allSettled([choose(host), choose(host)]);
   for (const failure of failures)
     expect(failure).toMatchObject({ status: 'rejected', reason: { code: 'DISCONNECTED' } });
-  there = true;
+  kept = true;
   pieceReads.length = 0;
   expect(await choose(host)).toMatchObject({ used: 20 });
   expect(pieceReads).toHaveLength(4);
-}, 60_000);
+  await server.stop();
+});
 
-test.each([
-  ['no plan', (changed) => changed, null],
-  ['its basis', (changed) => ({ ...changed, basisHash: 'f'.repeat(64) }), 'PLAN_CHANGED'],
-  ['its size', (changed) => ({ ...changed, parameterCount: changed.parameterCount + 1 }), 'PLAN_CHANGED'],
+const rolora: Partial<RunConfigInput> = { adapter: { strategy: 'rolora' } };
+
+test('is used where both sides derive the same adapter', async () => {
+  const { host, run } = await openHost({ config: rolora });
+  expect(run.plan.trainedRanges).toHaveLength(2);
+  await host.checkDevice('cpu', quietly);
+  await openRows(host);
+  expect(await choose(host)).toMatchObject({ used: 20 });
+});
+
+test.each<[string, (plan: RunPlan) => Partial<RunPlan>]>([
+  ['its basis', () => ({ basisHash: 'f'.repeat(64) })],
+  ['its size', ({ parameterCount }) => ({ parameterCount: parameterCount + 1 })],
+  ['no second range', ({ trainedRanges }) => ({ trainedRanges: trainedRanges.slice(0, 1) })],
   [
-    'the second round',
-    (changed) => ({ ...changed, trainedRanges: changed.trainedRanges.slice(0, 1) }),
-    'PLAN_CHANGED',
-  ],
-  [
-    'where a range ends',
-    (changed) => ({
-      ...changed,
-      trainedRanges: changed.trainedRanges.map(({ start, end }) => ({ start, end: end - 1 })),
+    'where the ranges end',
+    ({ trainedRanges }) => ({
+      trainedRanges: trainedRanges.map(({ start, end }) => ({ start, end: end - 1 })),
     }),
-    'PLAN_CHANGED',
   ],
-] satisfies [string, NonNullable<Parameters<typeof openHost>[0]>['changePlan'], string | null][])(
-  'is refused before joining when the plan names another adapter: %s',
-  async (_, changePlan, code) => {
-    const adapter: RunConfigInput['adapter'] = { strategy: 'rolora' };
-    const { host } = await openHost({ config: { adapter }, changePlan });
-    await host.checkDevice('cpu', quietly);
-    await openRows(host);
-    if (code === null) expect(await choose(host)).toMatchObject({ used: 20 });
-    else await expect(choose(host)).rejects.toMatchObject({ code });
-  },
-);
+])('is refused before joining when the plan names another adapter: %s', async (_, change) => {
+  const { host } = await openHost({ config: rolora, changePlan: (plan) => ({ ...plan, ...change(plan) }) });
+  await host.checkDevice('cpu', quietly);
+  await openRows(host);
+  await expect(choose(host)).rejects.toMatchObject({ code: 'PLAN_CHANGED' });
+});

@@ -1,18 +1,17 @@
 import type { RunPlan } from '@chorale/protocol';
 import { ChoraleError, canonicalJson } from '@chorale/protocol';
-import type { AdapterFacts, Compute, ModelFiles } from '@chorale/trainer';
-import { SequenceClassifier, describeAdapter } from '@chorale/trainer';
+import type { AdapterFacts, ModelFiles } from '@chorale/trainer';
+import { describeAdapter } from '@chorale/trainer';
 import { downloadModel } from './modelDownload.ts';
 import type { OpenPieceCache } from './pieceCache.ts';
+import type { PlacedModel } from './placedModel.ts';
+import { placeModel, tryOut } from './placedModel.ts';
 import type { DeviceReport } from './state.ts';
 import type { TrainingDevice } from './trainingDevice.ts';
 
 export type Progress = (what: string, fraction: number | null) => void;
 
-/** The model on a device, and the device that it is on. */
-export type PlacedModel = { classifier: SequenceClassifier; compute: Compute };
-
-export type RunModelOptions = {
+type RunModelOptions = {
   device: TrainingDevice;
   openPieceCache: OpenPieceCache;
   serverUrl: string;
@@ -38,15 +37,15 @@ export class RunModel {
 
   /** null when it is not on the present device. */
   get placed(): PlacedModel | null {
-    return this.#placed && this.#options.device.holds(this.#placed.classifier) ? this.#placed : null;
+    return this.#placed && this.#options.device.holds(this.#placed) ? this.#placed : null;
   }
 
   /**
-   * Loads the model, checks that both sides derive the same adapter, and places it on the device, where any of it is not
-   * done yet.
+   * Loads the model, checks that both sides derive the same adapter, and places it on the device and tries that out, where
+   * any of it is not done yet.
    * @param progress called until this call has ended, also with what another one began
    * @throws {ChoraleError} see `downloadModel`; PLAN_CHANGED: another adapter than the plan names; {DeviceError}
-   *   DEVICE_UNSUPPORTED: no device can hold it
+   *   DEVICE_UNSUPPORTED: no device can hold it and train it
    */
   async open(progress: Progress): Promise<PlacedModel> {
     this.#watchers.add(progress);
@@ -67,10 +66,15 @@ export class RunModel {
     const { device, plan, onDeviceChange } = this.#options;
     const files = await this.#files.begin(() => this.#load());
     this.#show('Starting the device', null);
-    const place = (compute: Compute): SequenceClassifier =>
-      new SequenceClassifier(compute, files, plan.config);
-    const { placed, compute } = await device.place(place, onDeviceChange);
-    return { classifier: placed, compute };
+    const { placed } = await device.place(
+      (compute) => placeModel(compute, files, { plan, stepShare: device.stepShare }),
+      onDeviceChange,
+      {
+        run: (model) => tryOut(model, plan, (fraction) => this.#show('Trying the device', tenths(fraction))),
+        canHalve: ({ microBatchSize }) => microBatchSize > 1,
+      },
+    );
+    return placed;
   }
 
   async #load(): Promise<ModelFiles> {
@@ -119,6 +123,11 @@ async function requireSameAdapter(files: ModelFiles, plan: RunPlan): Promise<voi
     'PLAN_CHANGED',
     'This browser derives another adapter than the server names. Nothing more is sent; tell the person who runs this.',
   );
+}
+
+/** Since a page reads out whatever changes. */
+function tenths(fraction: number): number {
+  return Math.floor(10 * fraction) / 10;
 }
 
 /** "13 of 45 MB": in ten steps, since a page reads it out whenever it changes. */

@@ -42,6 +42,20 @@ export async function trainRound(
   }
 }
 
+/**
+ * Has the worker open its device again and try it out.
+ * @param stepTimeoutMs a device of which nothing is heard for so long is stuck
+ * @throws {StuckError} it is stuck; and whatever the worker throws
+ */
+export async function recoverDevice(trainer: TrainerRemote, stepTimeoutMs: number): Promise<void> {
+  const silence = new Silence(stepTimeoutMs, stuckMessage(stepTimeoutMs));
+  try {
+    await Promise.race([trainer.recoverDevice(proxy(() => silence.heard())), silence.tooLong]);
+  } finally {
+    silence.end();
+  }
+}
+
 /** What is charged is what was released, by the word of the mechanisms that released it. */
 function requireSameEvent(released: DpEvent, planned: DpEvent): void {
   const [came, expected] = [canonicalJson(released), canonicalJson(planned)];

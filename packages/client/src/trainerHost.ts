@@ -1,5 +1,5 @@
 import type { DpEvent, PrivacyPlan } from '@chorale/privacy';
-import { noiseSource, noisyLocalCounts, webCryptoRandom } from '@chorale/privacy';
+import { NumericalError, noiseSource, noisyLocalCounts, webCryptoRandom } from '@chorale/privacy';
 import type { BackendName, RunPlan } from '@chorale/protocol';
 import { ChoraleError, bindingOf, decodeAdapter, encodeUpdate, trainedRangeOf } from '@chorale/protocol';
 import type { Compute, Example, LabelledRow, Table } from '@chorale/trainer';
@@ -8,7 +8,6 @@ import {
   checkFileSize,
   computeClientUpdate,
   countCorrect,
-  microBatchSizeFor,
   privacyPlanOf,
   readTable,
   selectRows,
@@ -16,9 +15,8 @@ import {
 } from '@chorale/trainer';
 import type { PricedEpsilon } from './accounting.ts';
 import { accounting } from './accounting.ts';
-import { deviceMemoryGiB, stepMemoryBytes } from './memoryBudget.ts';
 import type { OpenPieceCache } from './pieceCache.ts';
-import type { PlacedModel, Progress } from './runModel.ts';
+import type { Progress } from './runModel.ts';
 import { RunModel } from './runModel.ts';
 import type { ChosenColumns, DeviceReport, RowsReport, TablePreview } from './state.ts';
 import type { TrainingDevice } from './trainingDevice.ts';
@@ -99,15 +97,21 @@ export class TrainerHost {
   /**
    * After a round that the device failed in: opens it again, or the next one, and loads the model anew.
    * @throws {DeviceError} DEVICE_UNSUPPORTED: none is left that can train
+   * @throws {ChoraleError} DEVICE_UNSUPPORTED: no round has failed that way, so that the same device would fail again
    */
-  async recoverDevice(): Promise<void> {
+  async recoverDevice(progress: Progress = () => undefined): Promise<void> {
     const failure = this.#deviceFailure;
-    if (!failure) return;
+    if (!failure) {
+      throw new ChoraleError(
+        'DEVICE_UNSUPPORTED',
+        'A round failed without a failure of the device that opening it again could help. Nothing more is sent. Reload the page.',
+      );
+    }
     this.#deviceFailure = null;
     const model = this.#requireModel();
-    const canHalve = model.placed !== null && this.#microBatchSize(model.placed) > 1;
+    const canHalve = model.placed !== null && model.placed.microBatchSize > 1;
     this.#onDeviceChange(await this.#device.recover(failure, canHalve));
-    await model.open(() => undefined);
+    await model.open(progress);
   }
 
   /** @throws {ChoraleError} a DATA_ code, see `readTable`; an AbortError when another file was opened meanwhile */
@@ -182,8 +186,9 @@ export class TrainerHost {
    * Trains one round on the chosen rows.
    * @param adapter the encoded global adapter
    * @returns the encoded update: noised, and the only thing that leaves; with the event of what it holds
-   * @throws {ChoraleError} UPDATE_… for an adapter of another run; {DeviceError} the device failed, nothing leaves, and
-   *   `recoverDevice` comes before the next round; an AbortError after `cancelRound`
+   * @throws {ChoraleError} UPDATE_… for an adapter of another run; DEVICE_UNSUPPORTED: under unit `none` the numbers grew
+   *   beyond all bounds; {DeviceError} the device failed, nothing leaves, and `recoverDevice` comes before the next round;
+   *   an AbortError after `cancelRound`
    */
   async trainRound(task: RoundTask, onStep: (step: number) => void): Promise<TrainedRound> {
     // Before anything is awaited: a `cancelRound` that comes meanwhile must stay
@@ -191,9 +196,23 @@ export class TrainerHost {
     try {
       return await this.#trainRound(task, onStep);
     } catch (error) {
-      if (error instanceof DeviceError) this.#deviceFailure = error;
-      throw error;
+      const cause = error instanceof NumericalError ? this.#numericalCause(error) : error;
+      if (cause instanceof DeviceError) this.#deviceFailure = cause;
+      throw cause;
     }
+  }
+
+  /** With a protecting unit honest gradients can cause none (`DpSgd`); without, a learning rate that is too large can. */
+  #numericalCause(error: NumericalError): Error {
+    const cause = { cause: error };
+    if (this.#requirePlan().config.privacy.unit !== 'none') {
+      return new DeviceError('DEVICE_ERROR', `The device computed wrongly: ${error.message}`, cause);
+    }
+    return new ChoraleError(
+      'DEVICE_UNSUPPORTED',
+      `Training diverged: ${error.message}. Tell the person who runs this to start a run with a smaller learningRate.`,
+      cause,
+    );
   }
 
   async #trainRound(
@@ -203,13 +222,12 @@ export class TrainerHost {
     const plan = this.#requirePlan();
     if (!this.#rows) throw new ChoraleError('DATA_EMPTY', 'Choose rows before joining.');
     const placed = await this.#requireModel().open(() => undefined);
-    const { classifier } = placed;
+    const { classifier, microBatchSize } = placed;
     const binding = bindingOf({ plan, planHash });
     const { parameters } = decodeAdapter(adapter, binding);
     const privacyPlan = privacyPlanOf(plan);
     const noise = noiseSource(privacyPlan.noise);
     const compute = this.#interruptible(placed.compute);
-    const microBatchSize = this.#microBatchSize(placed);
     const examples = this.#examples;
     const localCounts =
       plan.config.localMetrics === undefined
@@ -257,17 +275,6 @@ export class TrainerHost {
     // wasm and cpu compute without ever giving the worker back, and `cancelRound` is a message to it
     await new Promise((resolve) => setTimeout(resolve));
     if (this.#cancelled) throw abortError();
-  }
-
-  /** Examples at a time: by the device and the model alone, so that it says nothing about rows. */
-  #microBatchSize({ classifier, compute: { backend, device } }: PlacedModel): number {
-    const modelBytes = this.#requirePlan().model.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    const memoryBytes = stepMemoryBytes({ deviceMemoryGiB: deviceMemoryGiB(), backend, modelBytes });
-    const fits = microBatchSizeFor(classifier.stepShape, {
-      memoryBytes,
-      maxTensorBytes: device.maxTensorBytes,
-    });
-    return Math.max(1, fits * this.#device.stepShare);
   }
 
   #requirePlan(): RunPlan {

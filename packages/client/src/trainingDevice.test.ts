@@ -131,3 +131,34 @@ test('a forced one that fails again is not replaced either', async () => {
     message: expect.stringMatching(/without \?backend=wasm/) as string,
   });
 });
+
+test('calls at the same time take turns: no device is opened beside another or closed while it is opened', async () => {
+  const { real, opened, disposed } = source();
+  const device = new TrainingDevice(null, real);
+  const [, one, other] = await Promise.all([device.check(null), device.opened(), device.opened()]);
+  expect(opened).toEqual([one]);
+  expect(other).toBe(one);
+  const reports = await Promise.all([device.check('cpu'), device.recover(lost, true), device.check('cpu')]);
+  expect(reports.map(({ troubles }) => troubles.length)).toEqual([0, 1, 0]);
+  expect(opened).toHaveLength(4);
+  expect(disposed).toEqual(opened.slice(0, 3));
+});
+
+test('what was placed goes with its device', async () => {
+  const { real } = source();
+  const device = new TrainingDevice(null, real);
+  const { ops } = await device.opened();
+  const before = ops.liveTensors();
+  const { placed } = await device.place(tensorOn, () => undefined);
+  expect(device.holds(placed)).toBe(true);
+  expect(ops.liveTensors()).toBe(before + 1);
+  await device.recover(lost, true);
+  expect(device.holds(placed)).toBe(false);
+  expect(ops.liveTensors()).toBe(before);
+});
+
+/** Something that a device holds. */
+function tensorOn({ ops }: Compute): { dispose(): void } {
+  const tensor = ops.tensor(new Float32Array(4), [4]);
+  return { dispose: () => ops.dispose(tensor) };
+}

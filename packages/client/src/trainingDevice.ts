@@ -8,10 +8,19 @@ export type DeviceSource = { probe: typeof probeBackends; open: typeof openCompu
 
 type Disposable = { dispose(): void };
 
+/** How what is placed shows whether the device has room for all that will be computed with it. */
+export type Trial<T> = {
+  /** Asks of the device whatever will be asked of it. @throws {DeviceError} it failed */
+  run(placed: T): Promise<void>;
+  /** Whether steps of half the size are possible. */
+  canHalve(placed: T): boolean;
+};
+
 /**
  * The device of a worker: which backend computes, whether it may train, and what follows when it fails. One that failed
  * is opened again once, then the next one is tried; one that ran out of memory is opened again for steps of half the
- * size, as long as they can be halved. Calls take turns: a device is never closed while it is being opened.
+ * size, as long as they can be halved. When a step fails may depend on what is computed, and what follows is seen outside;
+ * hence the trial at `place`, which nobody's rows are part of. Calls take turns: a device is never closed while it is being opened.
  */
 export class TrainingDevice {
   readonly #wasmUrls: WasmUrls | null;
@@ -52,25 +61,36 @@ export class TrainingDevice {
   }
 
   /**
-   * Puts something on the device, or on the next one that can hold it. It is disposed of when the device is closed.
+   * Puts something on the device, or on the next one that can hold it and stands the trial. It is disposed of when the
+   * device is closed.
    * @param make     throws a DeviceError when the device cannot hold it
-   * @param onChange called when another device took the place of one that could not
+   * @param onChange called when a device failed, and was opened again or another one took its place
+   * @param trial    none for what nothing is computed with
    * @throws {DeviceError} DEVICE_UNSUPPORTED: none is left that can train
    */
   place<T extends Disposable>(
     make: (compute: Compute) => T,
     onChange: (report: DeviceReport) => void,
+    trial: Trial<T> | null = null,
   ): Promise<{ placed: T; compute: Compute }> {
     return this.#inTurn(async () => {
       for (;;) {
         const compute = await this.#opened();
+        let placed: T;
         try {
-          const placed = make(compute);
-          this.#held.add(placed);
-          return { placed, compute };
+          placed = make(compute);
         } catch (error) {
           if (!(error instanceof DeviceError)) throw error;
           onChange(await this.#giveUp(`cannot hold the model: ${error.message}`));
+          continue;
+        }
+        this.#held.add(placed);
+        try {
+          await trial?.run(placed);
+          return { placed, compute };
+        } catch (error) {
+          if (!(error instanceof DeviceError)) throw error;
+          onChange(await this.#recover(error, trial!.canHalve(placed)));
         }
       }
     });
@@ -100,7 +120,6 @@ export class TrainingDevice {
     this.#close();
     this.#forced = forced;
     this.#openedAgain.clear();
-    this.#stepShare = 1;
     this.#candidates = await this.#source.probe();
     return await this.#openNext([]);
   }
@@ -144,6 +163,7 @@ export class TrainingDevice {
   }
 
   async #openNext(troubles: DeviceTrouble[]): Promise<DeviceReport> {
+    this.#stepShare = 1;
     for (;;) {
       const { backend, reason } = chooseBackend(this.#candidates, this.#forced);
       try {

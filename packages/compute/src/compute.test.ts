@@ -26,6 +26,36 @@ test.each(['cpu', 'wasm'] as const)('%s can be opened again after dispose', asyn
   expect(values).toEqual([3, 6]);
 });
 
+test('what an earlier device took with it is not counted as live on the next one', async () => {
+  const first = await openCompute('wasm');
+  const before = first.ops.liveTensors();
+  first.ops.tensor(new Float32Array(4), [4]);
+  expect(first.ops.liveTensors()).toBe(before + 1);
+  first.dispose();
+  expect((await openCompute('wasm')).ops.liveTensors()).toBe(0);
+});
+
+test.each(['cpu', 'wasm'] as const)('%s says how often it keeps a frozen matrix', async (backend) => {
+  const { ops, device } = await openCompute(backend);
+  const frozen = ops.frozenMatrix(new Float32Array(6), 3, 2);
+  expect(device.frozenCopies).toBe(frozen.transposed === null ? 1 : 2);
+  ops.dispose([frozen.weight, frozen.transposed]);
+});
+
+test('a step inside another one is a mistake, and the outer one stays guarded', async () => {
+  const { guard } = await openCompute('cpu');
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const outer = guard(async () => {
+    await promise;
+    return 'outer';
+  });
+  await expect(guard(() => Promise.resolve('inner'))).rejects.toThrow(/one guarded step at a time/);
+  await expect(guard(() => Promise.resolve('inner'))).rejects.toThrow(/one guarded step at a time/);
+  resolve();
+  expect(await outer).toBe('outer');
+  expect(await guard(() => Promise.resolve('next'))).toBe('next');
+});
+
 test('wasm refuses a tensor over its address space instead of giving it a piece of another one', async () => {
   const { ops, guard, device } = await openCompute('wasm');
   // 2^16 by 2^16 floats are 2^34 bytes, of which 32 bits keep none

@@ -13,6 +13,8 @@ export type ComputeDevice = {
   software: boolean;
   /** A larger tensor is refused with a DeviceError as soon as it is asked for; null where no such limit is known. */
   maxTensorBytes: number | null;
+  /** How often it keeps a frozen matrix: 2 where it needs both orientations. */
+  frozenCopies: 1 | 2;
 };
 
 /** An opened backend: the operations, and the guard that every step whose result may leave the tab runs in. */
@@ -24,6 +26,7 @@ export type Compute = {
    * Runs one step and lets its result through only if the device reported no error and known answers, enqueued before
    * every readback of the step, came out right. One step at a time, never one inside another.
    * @throws {DeviceError} DEVICE_ERROR; whatever the step computed must be thrown away
+   * @throws {Error} another step is not through yet
    */
   guard<T>(step: () => Promise<T>): Promise<T>;
   /**
@@ -45,7 +48,9 @@ export async function openCompute(
   options: { wasmUrls?: WasmUrls } = {},
 ): Promise<Compute> {
   const { device, watch, dispose } = await startBackend(backend, options);
-  const reference = createOps(backend);
+  const { ops: reference, frozenCopies } = createOps(backend);
+  // tfjs goes on counting the tensors that went with an earlier backend
+  const liveBefore = reference.liveTensors();
   let watching = false;
   const ops: Ops = {
     ...reference,
@@ -53,13 +58,15 @@ export async function openCompute(
       if (watching) canary.plant();
       return reference.read(tensor);
     },
+    liveTensors: () => reference.liveTensors() - liveBefore,
   };
   const canary = new Canary(ops, reference.read);
   return {
     backend,
-    device,
+    device: { ...device, frozenCopies },
     ops,
     async guard(step) {
+      if (watching) throw new Error('expected one guarded step at a time; await the one before');
       watching = true;
       try {
         return await guarded(step, watch, canary);

@@ -37,7 +37,7 @@ export type Ops = {
   dispose(tree: TensorTree): void;
   /** Frees everything made inside but what it returns. Must be synchronous. */
   scope<T extends TensorTree>(body: () => T): T;
-  /** Number of live tensors, to test for leaks. */
+  /** Number of live tensors made since this device was opened, to test for leaks. */
   liveTensors(): number;
 
   frozenMatrix(values: Float32Array, inDim: number, outDim: number): FrozenMatrix;

@@ -12,7 +12,7 @@ import { processorWatch, webGlWatch, webGpuWatch } from './stepWatch.ts';
 
 /** A tfjs backend that is set, with what was opened for it. */
 export type StartedBackend = {
-  device: ComputeDevice;
+  device: Omit<ComputeDevice, 'frozenCopies'>;
   watch: StepWatch;
   /** Removes it, so that one of the same name can start afresh. */
   dispose(): void;

@@ -11,14 +11,36 @@ test('a trap of WebAssembly stops this step and every later one: its memory may 
 
 test('memory that is full is told from other errors, and the next step is judged by itself', async () => {
   const watch = processorWatch();
-  for (const message of ['Array buffer allocation failed', 'Invalid typed array length: 9007199254740991']) {
+  const overflow = new Error('allocation size overflow');
+  overflow.name = 'InternalError';
+  for (const thrown of [
+    new RangeError('Array buffer allocation failed'),
+    new RangeError('Invalid typed array length: 9007199254740991'),
+    new RangeError('Out of memory'),
+    overflow,
+    'out of memory',
+  ]) {
     watch.begin();
-    expect(await watch.end(new RangeError(message))).toMatchObject({ failure: 'memory' });
+    expect(await watch.end(thrown)).toMatchObject({ failure: 'memory' });
   }
   watch.begin();
-  expect(await watch.end(new RangeError('microBatchSize must be an integer'))).toBeNull();
+  for (const message of ['expected an array length of 3', 'the allocation of ranges is wrong'])
+    expect(await watch.end(new RangeError(message))).toBeNull();
+  expect(await watch.end(new Error('out of memory'))).toBeNull();
   expect(await watch.end(null)).toBeNull();
 });
+
+test.each<() => object>([() => new Array<number>(-1), () => new Float32Array(-1)])(
+  'a programming error is none of the device: %s',
+  async (mistake) => {
+    const watch = processorWatch();
+    const thrown = await Promise.resolve()
+      .then(mistake)
+      .catch((error: unknown) => error);
+    expect(thrown).toBeInstanceOf(Error);
+    expect(await watch.end(thrown)).toBeNull();
+  },
+);
 
 test('so do the engines themselves name it', async () => {
   const watch = processorWatch();

@@ -14,6 +14,21 @@ export type StepWatch = {
   interrupted: Promise<never> | null;
 };
 
+/**
+ * What engines throw when there is no memory for an array: V8 the first two (the second where a length is over what it
+ * ever gives), Firefox the next two (the last of them as a mere string), Safari the last with a capital letter. "Invalid
+ * array length" is not among them: that says an ordinary programming error, and so does a negative length.
+ */
+const NO_MEMORY =
+  /^(Array buffer allocation failed|Invalid (typed array|array buffer) length(: \d+)?|allocation size overflow|out of memory)$/i;
+
+/** The message of what an engine threw for want of memory; null when it was something else. */
+function noMemory(thrown: unknown): string | null {
+  const byEngine = thrown instanceof Error && ['RangeError', 'InternalError'].includes(thrown.name);
+  const message = byEngine ? thrown.message : thrown;
+  return typeof message === 'string' && NO_MEMORY.test(message) ? message : null;
+}
+
 /** wasm and cpu: they compute in this thread, and fail by throwing. */
 export function processorWatch(): StepWatch {
   let broken: DeviceError | null = null;
@@ -22,9 +37,8 @@ export function processorWatch(): StepWatch {
       if (broken) throw broken;
     },
     async end(thrown) {
-      if (thrown instanceof RangeError && /allocation|array length|out of memory/i.test(thrown.message)) {
-        return deviceError('The memory of this tab is full', thrown.message, 'memory', thrown);
-      }
+      const full = noMemory(thrown);
+      if (full !== null) return deviceError('The memory of this tab is full', full, 'memory', thrown);
       // A trap leaves the WebAssembly memory in whatever state it was in
       if (typeof WebAssembly !== 'object' || !(thrown instanceof WebAssembly.RuntimeError)) return null;
       broken = deviceError('WebAssembly stopped', thrown.message, 'fault', thrown);

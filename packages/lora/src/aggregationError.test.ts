@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import type { AdapterLayout, TrainedRange } from './adapterLayout.ts';
 import { adapterLayout } from './adapterLayout.ts';
 import { aggregationError } from './aggregationError.ts';
+import type { Basis } from './basis.ts';
 import { deriveBasis } from './basis.ts';
 
 function scalarLayout(trainedRange: TrainedRange): AdapterLayout {
@@ -86,5 +87,60 @@ test.each([
     console.info(`${strategy}, turn ${turn}: aggregation error ${error.toExponential(2)}`);
     expect(error).toBeGreaterThanOrEqual(over);
     expect(error).toBeLessThan(under);
+    // As it is written down, from whole products
+    const direct = asDefined(layout, before, updates, range, basis);
+    console.info(`from whole products ${direct.toExponential(2)}`);
+    expect(direct).toBeLessThan(under);
+    expect(Math.abs(error - direct)).toBeLessThan(1e-14);
   },
 );
+
+test('clients who nearly agree: the error is that of their small differences, not of rounding', () => {
+  const range = { start: 0, end: 2 };
+  // B and A of the two clients are 1 ± e and 1 ± e: mean(AB) − mean(A) mean(B) = e²; with e = 2^-30 a difference of the
+  // products themselves, in float64, would have nothing left of it
+  const e = 2 ** -30;
+  const updates = [Float32Array.of(e, e), Float32Array.of(-e, -e)];
+  const error = aggregationError(scalarLayout(range), Float32Array.of(1, 1), updates, range, []);
+  expect(error).toBe(1); // the means have not moved: the error is the whole change
+});
+
+/** ‖mean(AB) − mean(A) mean(B)‖ over ‖mean(AB) − AB before‖ with every product made. */
+function asDefined(
+  { rank, modules }: AdapterLayout,
+  before: Float32Array,
+  updates: readonly Float32Array[],
+  range: TrainedRange,
+  basis: Basis,
+): number {
+  const after = updates.map((update) => {
+    const parameters = Float64Array.from(before);
+    update.forEach((value, i) => (parameters[range.start + i]! += value));
+    return parameters;
+  });
+  const meanOf = (vectors: Float64Array[]) =>
+    vectors[0]!.map((_, i) => vectors.reduce((sum, vector) => sum + vector[i]!, 0) / vectors.length);
+  let [error, change] = [0, 0];
+  modules.forEach(({ inDim, outDim, offset, aOffset }, i) => {
+    const product = (parameters: Float64Array) =>
+      Float64Array.from({ length: inDim * outDim }, (_, at) => {
+        const [row, column] = [Math.floor(at / outDim), at % outDim];
+        let sum = 0;
+        for (let r = 0; r < rank; r++) {
+          const a = aOffset === null ? basis[i]! : parameters.subarray(aOffset);
+          sum += a[row * rank + r]! * parameters[offset + r * outDim + column]!;
+        }
+        return sum;
+      });
+    const [mean, ofMean, old] = [
+      meanOf(after.map(product)),
+      product(meanOf(after)),
+      product(Float64Array.from(before)),
+    ];
+    mean.forEach((value, at) => {
+      error += (value - ofMean[at]!) ** 2;
+      change += (value - old[at]!) ** 2;
+    });
+  });
+  return Math.sqrt(error / change);
+}

@@ -6,7 +6,7 @@ export type { Factors, Strategy } from './strategies/strategy.ts';
 export { deriveBasis, basisBytes } from './basis.ts';
 export type { Basis } from './basis.ts';
 export { initialHead, initialParameters } from './parameters.ts';
-export type { HeadValues } from './parameters.ts';
+export type { HeadStart, HeadValues } from './parameters.ts';
 export { uploadFrozenAdapter, disposeFrozenAdapter, adaptersOf } from './adapterTensors.ts';
 export type { FrozenAdapter, HeadTensors } from './adapterTensors.ts';
 export { writePeft } from './peft/writePeft.ts';

@@ -1,4 +1,7 @@
 import type { Activation } from '@chorale/compute';
+import { readClassNames } from './config/classNames.ts';
+import type { ConfigFields } from './config/configFields.ts';
+import { configFields } from './config/configFields.ts';
 import type { EncoderConfig } from './config/encoderConfig.ts';
 import { parseEncoderConfig } from './config/encoderConfig.ts';
 import type { LayerModule } from './encoder/modules.ts';
@@ -26,6 +29,8 @@ export type ClassifierWeights = {
   /** [classCount] */
   bias: Float32Array;
   classCount: number;
+  /** Its classes' names in their order; null where config.json has none but generic ones (`LABEL_0`, …). */
+  labels: string[] | null;
 };
 
 /** A model on the CPU, not yet on any device. */
@@ -44,13 +49,14 @@ export type Checkpoint = {
  *   names it
  */
 export function readCheckpoint(files: ModelFiles): Checkpoint {
-  const config = parseEncoderConfig(jsonOf(files, 'config.json'));
+  const json = jsonOf(files, 'config.json');
+  const config = parseEncoderConfig(json);
   const weights = readWeights(files, config);
   return {
     config,
     weights,
     pooler: poolerOf(config, weights),
-    classifier: classifierOf(config, weights),
+    classifier: classifierOf(config, weights, configFields(json)),
     tokenizer: openTokenizer(files, config),
   };
 }
@@ -89,7 +95,11 @@ function poolerOf({ architecture, hiddenSize: d }: EncoderConfig, weights: Weigh
   };
 }
 
-function classifierOf({ hiddenSize }: EncoderConfig, weights: Weights): ClassifierWeights | null {
+function classifierOf(
+  { hiddenSize }: EncoderConfig,
+  weights: Weights,
+  fields: ConfigFields,
+): ClassifierWeights | null {
   const spec = weights.specs.find(({ name }) => name === 'classifier.weight');
   if (!spec) return null;
   const classCount = spec.shape[0]!;
@@ -97,6 +107,7 @@ function classifierOf({ hiddenSize }: EncoderConfig, weights: Weights): Classifi
     weight: transposed(weights.floats('classifier.weight', spec.shape), classCount, hiddenSize),
     bias: weights.floats('classifier.bias', [classCount]),
     classCount,
+    labels: readClassNames(fields, classCount),
   };
 }
 

@@ -13,6 +13,7 @@ export type { PrivacyPlan, ClippingRule, NoiseKind } from './mechanism/plan.ts';
 export { mechanismOf } from './mechanism/mechanism.ts';
 export type { Mechanism } from './mechanism/mechanism.ts';
 export { startLocalRound } from './mechanism/startLocalRound.ts';
+export { NumericalError } from './mechanism/localRound.ts';
 export type { LocalRound } from './mechanism/localRound.ts';
 export { noisyLocalCounts } from './mechanism/localCounts.ts';
 export type { LocalCounts } from './mechanism/localCounts.ts';

@@ -130,6 +130,30 @@ describe('what is no plan', () => {
     ).toBe(false);
   });
 
+  test('two files of one name', () => {
+    const second = (name: string) => accepted(({ model }) => model.files.push({ ...model.files[0]!, name }));
+    expect(second('other.json')).toBe(true);
+    expect(second('config.json')).toBe(false);
+  });
+
+  test('one piece of two sizes, in one file or in two', () => {
+    const piece = { sizeBytes: 5, sha256: 'ef'.repeat(32) };
+    const pieces = (sizeBytes: number) => [piece, { ...piece, sizeBytes }];
+    const inOne = (sizeBytes: number) =>
+      accepted(({ model }) =>
+        Object.assign(model.files[0]!, { sizeBytes: 5 + sizeBytes, pieces: pieces(sizeBytes) }),
+      );
+    expect(inOne(5)).toBe(true);
+    expect(inOne(6)).toBe(false);
+    const inTwo = (sizeBytes: number) =>
+      accepted(({ model }) => {
+        const named = (name: string, one: typeof piece) => ({ name, ...one, pieces: [one] });
+        model.files = [named('a', piece), named('b', { ...piece, sizeBytes })];
+      });
+    expect(inTwo(5)).toBe(true);
+    expect(inTwo(6)).toBe(false);
+  });
+
   test.each([
     ['empty', { start: 5, end: 5 }],
     ['over the end', { start: 0, end: 36_865 }],

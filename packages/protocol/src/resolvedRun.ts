@@ -29,6 +29,15 @@ export const modelFileSchema = z
   });
 export type ModelFile = z.infer<typeof modelFileSchema>;
 
+function haveOneSizePerPiece(files: readonly ModelFile[]): boolean {
+  const sizes = new Map<string, number>();
+  for (const { sha256, sizeBytes } of files.flatMap(({ pieces }) => pieces)) {
+    if ((sizes.get(sha256) ?? sizeBytes) !== sizeBytes) return false;
+    sizes.set(sha256, sizeBytes);
+  }
+  return true;
+}
+
 /** Where the server of a run offers a piece: by its hash, so that runs, files and revisions share what is the same. */
 export function modelPiecePath({ sha256 }: Pick<ModelPiece, 'sha256'>): string {
   return `/models/${sha256}`;
@@ -72,7 +81,14 @@ export const runPlanSchema = z
       source: z
         .strictObject({ repository: z.string().min(1).max(200), revision: z.string().min(1).max(200) })
         .nullable(),
-      files: z.array(modelFileSchema).min(1).max(200),
+      files: z
+        .array(modelFileSchema)
+        .min(1)
+        .max(200)
+        .refine((files) => new Set(files.map(({ name }) => name)).size === files.length, {
+          error: 'each file must have a name of its own',
+        })
+        .refine(haveOneSizePerPiece, { error: 'pieces of one hash must be of one size' }),
     }),
     /** SHA-256 over the A matrices as they are before the first round. */
     basisHash: sha256Schema,

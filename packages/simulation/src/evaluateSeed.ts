@@ -1,7 +1,8 @@
 import { ChoraleError } from '@chorale/protocol';
-import type { Evaluation, LabelledRow } from '@chorale/trainer';
+import type { LabelledRow } from '@chorale/trainer';
 import { evaluatorOn, openCompute } from '@chorale/trainer';
-import { readSeedState } from './seedState.ts';
+import type { RecordedEvaluation } from './seedState.ts';
+import { readSeedState, recordable } from './seedState.ts';
 import type { SimulationInputs } from './simulationInputs.ts';
 import { configOfSeed, seedDirectory } from './simulateSeed.ts';
 
@@ -17,7 +18,7 @@ export async function evaluateSeed(
   seed: number,
   backend: 'wasm' | 'cpu',
   rows: readonly LabelledRow[],
-): Promise<Evaluation> {
+): Promise<RecordedEvaluation> {
   const state = readSeedState(seedDirectory(directory, seed));
   if (state === null) {
     throw new ChoraleError('CONFIG_INVALID', `expected seed ${seed} in ${directory}, it was not simulated`);
@@ -26,7 +27,7 @@ export async function evaluateSeed(
   const compute = await openCompute(backend);
   try {
     const evaluator = evaluatorOn(compute, inputs.files, config, rows);
-    return await evaluator.evaluate(Float32Array.from(state.parameters));
+    return recordable(await evaluator.evaluate(Float32Array.from(state.parameters)));
   } finally {
     compute.dispose();
   }

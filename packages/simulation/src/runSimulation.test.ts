@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { PROGRAM } from './numerics.ts';
 import type { SimulationOptions } from './runSimulation.ts';
 import { runSimulation } from './runSimulation.ts';
 import type { SimulatedRound } from './seedState.ts';
@@ -184,6 +185,31 @@ describe('another simulation into the same directory is refused', () => {
     const inputs = readSimulationInputs(writeSmallSimulation(join(place, 'inputs')));
     const other = { ...inputs, hashes: { ...inputs.hashes, train: 'other' } };
     await expect(simulate('out', { inputs: other })).rejects.toThrow('hashes.train is "other"');
+  });
+
+  test.each([
+    [{ version: '0.1.0', numerics: 0 }, 'was begun by version 0.1.0 with numerics 0, this is version'],
+    [undefined, 'was begun by a program that did not yet say which numbers it computes'],
+  ])('begun by another program: %j', async (program, message) => {
+    const { directory } = await simulate('out');
+    const path = join(directory, 'simulation.json');
+    const identity = JSON.parse(readFileSync(path, 'utf8')) as { program: object };
+    expect(identity.program).toEqual(PROGRAM);
+    writeFileSync(path, JSON.stringify({ ...identity, program }));
+    await expect(simulate('out')).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining(message) as string,
+    });
+  });
+
+  test('half-written files of a kill go away, those of another simulation stay', async () => {
+    const { directory } = await simulate('out');
+    const left = join(directory, 'seed-1', `state.json.${process.pid}.tmp`);
+    writeFileSync(left, 'half');
+    await expect(simulate('out', { backend: 'wasm' })).rejects.toThrow('another simulation');
+    expect(existsSync(left)).toBe(true);
+    await simulate('out');
+    expect(existsSync(left)).toBe(false);
   });
 
   test('a directory with something else in it', async () => {

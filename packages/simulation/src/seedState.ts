@@ -9,6 +9,7 @@ export type SimulatedRound = {
   round: number;
   /** On the run's test file; null without one, and in rounds that are not tested. */
   testAccuracy: number | null;
+  /** Mean cross entropy in nats; null also where it overflowed. */
   testLoss: number | null;
   /** At targetDelta, of the client who took part most often so far, rounded up; null when privacy.unit is none. */
   epsilon: number | null;
@@ -21,10 +22,18 @@ export type SimulatedRound = {
   cohort: number[];
 };
 
+/** What a test found, as JSON can hold it: a loss that overflowed, or is not a number, is null. */
+export type RecordedEvaluation = { accuracy: number; loss: number | null };
+
+/** What a resumed simulation reads must be what a fresh one holds. */
+export function recordable({ accuracy, loss }: Evaluation): RecordedEvaluation {
+  return { accuracy, loss: Number.isFinite(loss) ? loss : null };
+}
+
 /** All that a seed needs to go on after its last complete round. */
 export type SeedState = {
   /** Of the adapter before the first round; null without a test file. */
-  initial: Evaluation | null;
+  initial: RecordedEvaluation | null;
   rounds: SimulatedRound[];
   /** The global adapter, [parameterCount]. */
   parameters: Float64Array;

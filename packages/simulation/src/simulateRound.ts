@@ -8,6 +8,7 @@ import type { openAdapter } from '@chorale/trainer';
 import type { DevicePool } from './devicePool.ts';
 import { RandomStream } from './randomStream.ts';
 import type { SeedState, SimulatedRound } from './seedState.ts';
+import { recordable } from './seedState.ts';
 import type { SimulationSettings } from './simulationConfig.ts';
 
 /** What stays the same over the rounds of a seed. */
@@ -52,7 +53,7 @@ export async function simulateRound(
   const range = trainedRangeOf(binding, round);
   const parameters = aggregateRound(state.parameters, updates, { aggregation: config.aggregation, range });
   const tested = hasTest && (round % simulation.evaluateEvery === 0 || round === config.rounds.count);
-  const evaluation = tested ? await pool.evaluate(Float32Array.from(parameters)) : null;
+  const evaluation = tested ? recordable(await pool.evaluate(Float32Array.from(parameters))) : null;
   const taken = roundsTaken([...state.rounds, { cohort }], simulation.clients);
   const epsilon = spentEpsilonAfter(plan, Math.max(...taken));
   const record: SimulatedRound = {

@@ -2,15 +2,15 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Binding, RunConfig } from '@chorale/protocol';
 import { canonicalJson } from '@chorale/protocol';
-import type { AdapterFacts, Evaluation } from '@chorale/trainer';
+import type { AdapterFacts } from '@chorale/trainer';
 import { describeAdapter, exportPeft, openAdapter, privacyPlanOf } from '@chorale/trainer';
 import { writeAtomically } from './atomicFile.ts';
 import type { DevicePool } from './devicePool.ts';
 import { openDevicePool } from './devicePool.ts';
 import { fitting } from './fitting.ts';
 import { RandomStream } from './randomStream.ts';
-import type { SeedState, SimulatedRound } from './seedState.ts';
-import { readSeedState, writeRounds, writeSeedState } from './seedState.ts';
+import type { RecordedEvaluation, SeedState, SimulatedRound } from './seedState.ts';
+import { readSeedState, recordable, writeRounds, writeSeedState } from './seedState.ts';
 import type { SimulationInputs } from './simulationInputs.ts';
 import { roundsTaken, simulateRound } from './simulateRound.ts';
 import { splitRows } from './split.ts';
@@ -44,7 +44,7 @@ export type SimulatedClient = {
 export type SeedResult = {
   seed: number;
   /** Of the adapter before the first round; null without a test file. */
-  initial: Evaluation | null;
+  initial: RecordedEvaluation | null;
   rounds: SimulatedRound[];
   parameterCount: number;
   clients: SimulatedClient[];
@@ -127,7 +127,7 @@ async function initialSeedState(
   hasTest: boolean,
 ): Promise<SeedState> {
   return {
-    initial: hasTest ? await pool.evaluate(initialParameters) : null,
+    initial: hasTest ? recordable(await pool.evaluate(initialParameters)) : null,
     rounds: [],
     parameters: Float64Array.from(initialParameters),
   };

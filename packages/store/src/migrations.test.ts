@@ -90,6 +90,9 @@ function writeFirstRelease(): void {
       ('going', 2, 'alice000', 's2', 5, x'01'), ('going', 1, 'alice000', 's1', 4, x'02');
   `);
   database.prepare("INSERT INTO records VALUES ('going', 1, ?)").run(JSON.stringify(RECORD));
+  database
+    .prepare("INSERT INTO adapters VALUES ('going', 2, ?)")
+    .run(new Uint8Array(Float64Array.of(1.5, -0, 1e-300).buffer));
   database.close();
 }
 
@@ -108,6 +111,13 @@ describe('a database of the first release', () => {
     const store = openSqliteStore(path);
     const [going, ended] = store.listRuns().map(({ run }) => runPlanSchema.parse(run.plan));
     expect(going!.config.training.clipping).toBe('flat');
+    expect(going!.config.task.textPair).toBe(false);
+    const file = { sizeBytes: 2, sha256: 'a'.repeat(64) };
+    expect(going!.model).toEqual({
+      name: 'tiny',
+      source: null,
+      files: [{ name: 'config.json', ...file, pieces: [file] }],
+    });
     expect(going!.config.privacy).toEqual({
       unit: 'example',
       noiseMultiplier: 1.25,
@@ -118,6 +128,15 @@ describe('a database of the first release', () => {
     expect(ended!.config.privacy).toEqual({ unit: 'none' });
     expect(store.listRecords('going')).toEqual([{ ...RECORD, localMetrics: null }]);
     roundRecordSchema.parse(store.listRecords('going')[0]);
+    store.close();
+  });
+
+  it('gives a trained head the bias of zero that it had, and leaves the other numbers as they are', () => {
+    writeFirstRelease();
+    const store = openSqliteStore(path);
+    const plan = store.getRun('going')!.run.plan;
+    expect([plan.parameterCount, plan.trainedRanges]).toEqual([5, [{ start: 0, end: 5 }]]);
+    expect(store.latestAdapter('going').parameters).toEqual(Float64Array.of(1.5, -0, 1e-300, 0, 0));
     store.close();
   });
 

@@ -87,4 +87,43 @@ export const MIGRATIONS: readonly string[] = [
     ))
     WHERE status NOT IN ('completed', 'stopped', 'failed');
   `,
+  `
+  -- Model files in pieces named by their hash, pairs of texts, rounds that train ranges. A file was one piece.
+  UPDATE runs SET plan = json_set(
+    json_remove(plan, '$.model.files'),
+    '$.config.task.textPair', json('false'),
+    '$.model.source', json('null'),
+    '$.model.files', (
+      SELECT json_group_array(json_object(
+        'name', json_extract(file.value, '$.name'),
+        'sizeBytes', json_extract(file.value, '$.sizeBytes'),
+        'sha256', json_extract(file.value, '$.sha256'),
+        'pieces', json_array(json_object(
+          'sizeBytes', json_extract(file.value, '$.sizeBytes'),
+          'sha256', json_extract(file.value, '$.sha256')
+        ))
+      ) ORDER BY file.key)
+      FROM json_each(plan, '$.model.files') AS file
+    )
+  );
+  -- A trained head has a bias behind its weight now, one float64 a label; it was not there, which is a bias of zero.
+  UPDATE adapters SET parameters = CAST(parameters || zeroblob(8 * (
+      SELECT json_array_length(plan, '$.config.task.labels') FROM runs WHERE id = run_id
+    )) AS BLOB)
+    WHERE (SELECT json_extract(plan, '$.config.adapter.head') FROM runs WHERE id = run_id) = 'trained';
+  UPDATE runs SET plan = json_set(plan, '$.parameterCount',
+      json_extract(plan, '$.parameterCount') + json_array_length(plan, '$.config.task.labels'))
+    WHERE json_extract(plan, '$.config.adapter.head') = 'trained';
+  UPDATE runs SET plan = json_set(plan, '$.trainedRanges',
+    json_array(json_object('start', 0, 'end', json_extract(plan, '$.parameterCount'))));
+  -- As before: the plan is another one than its contributors agreed to.
+  UPDATE runs SET
+    status = 'failed',
+    engine_state = json_set(engine_state, '$.phase', json_object(
+      'status', 'failed',
+      'round', 1 + json_extract(engine_state, '$.adapterVersion'),
+      'message', 'an older release of Chorale started this run, and this release cannot go on with it; start a new run'
+    ))
+    WHERE status NOT IN ('completed', 'stopped', 'failed');
+  `,
 ];

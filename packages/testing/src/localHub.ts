@@ -27,7 +27,8 @@ const RIGHT: FileAnswer = { how: 'right' };
  * second one for the bytes, as theirs does to its CDN.
  */
 export class LocalHub {
-  readonly commit = createHash('sha1').update('a commit').digest('hex');
+  /** What its revisions are; a test may move them on. */
+  commit = createHash('sha1').update('a commit').digest('hex');
   /** By file name; the API describes these. */
   readonly files: Map<string, Uint8Array>;
   /** Requests to the hub's own address, and to the one it redirects to. */

@@ -2,8 +2,10 @@ import { readSafetensors } from '@chorale/model';
 import { readTinyEncoder } from '@chorale/model/testing/tinyEncoder';
 import { tinyModel } from '@chorale/model/testing/tinyModel';
 import type { RunConfigInput } from '@chorale/protocol';
-import { expect, test } from 'vitest';
+import { openCompute } from '@chorale/compute';
+import { describe, expect, test } from 'vitest';
 import { describeAdapter, exportPeft, openAdapter } from './adapterFacts.ts';
+import { SequenceClassifier } from './sequenceClassifier.ts';
 import { tinyRun } from './testing/tinyRun.ts';
 
 test('the facts of the embedded model, rank 8, seed 1', async () => {
@@ -81,4 +83,73 @@ test('the export of a run names its model and labels', async () => {
   expect(
     tensors.get('base_model.model.bert.encoder.layer.1.attention.self.value.lora_B.weight')!.values,
   ).toEqual(new Float32Array(16));
+});
+
+describe("a classifier that knows its classes' names", () => {
+  /** The tiny model with a classifier for these classes. */
+  const modelOf = (names: string[]) => {
+    const files = tinyModel(1, undefined, { classCount: names.length });
+    const config = JSON.parse(new TextDecoder().decode(files.get('config.json'))) as object;
+    const id2label = Object.fromEntries(names.map((name, i) => [i, name]));
+    return files.set('config.json', new TextEncoder().encode(JSON.stringify({ ...config, id2label })));
+  };
+  const run = (labels: string[], head: 'trained' | 'frozen') =>
+    tinyRun({
+      task: { type: 'sequence-classification', labels, maxTokens: 8, pooling: 'mean' },
+      adapter: { rank: 2, seed: 1, head },
+    });
+  const scores = async (files: ReturnType<typeof modelOf>, config: ReturnType<typeof run>) => {
+    const { initialParameters } = await describeAdapter(files, config);
+    const model = new SequenceClassifier(await openCompute('cpu'), files, config);
+    const { sequence } = model.encode('good film', null);
+    const logits = await model.logits(initialParameters, [sequence]);
+    model.dispose();
+    return [...logits];
+  };
+
+  test.each(['trained', 'frozen'] as const)(
+    'a %s head scores the labels in their own order',
+    async (head) => {
+      const files = modelOf(['NEGATIVE', 'POSITIVE']);
+      const straight = await scores(files, run(['negative', 'positive'], head));
+      expect(straight[0]).not.toBe(straight[1]);
+      expect(await scores(files, run(['positive', 'negative'], head))).toEqual(straight.toReversed());
+    },
+  );
+
+  test('the export has the columns of its id2label', async () => {
+    const files = modelOf(['NEGATIVE', 'POSITIVE']);
+    const exported = async (labels: string[], head: 'trained' | 'frozen') => {
+      const config = run(labels, head);
+      const { initialParameters } = await describeAdapter(files, config);
+      const peft = exportPeft(files, config, initialParameters, { baseModel: 'tiny', revision: null });
+      const { chorale } = JSON.parse(new TextDecoder().decode(peft.get('adapter_config.json'))) as {
+        chorale: { id2label: object };
+      };
+      const tensors = readSafetensors(peft.get('adapter_model.safetensors')!);
+      return {
+        names: Object.values(chorale.id2label) as string[],
+        bias: [...tensors.get('base_model.model.classifier.bias')!.values],
+      };
+    };
+    const own = readSafetensors(files.get('model.safetensors')!).get('classifier.bias')!.values;
+    for (const head of ['trained', 'frozen'] as const) {
+      expect(await exported(['positive', 'negative'], head)).toEqual({
+        names: ['positive', 'negative'],
+        bias: [own[1], own[0]],
+      });
+    }
+  });
+
+  test('a frozen head of other classes is refused by the server and by a tab', async () => {
+    const files = modelOf(['spam', 'ham']);
+    const config = run(['negative', 'positive'], 'frozen');
+    const message = /classes spam, ham; expected the task's labels negative, positive/;
+    await expect(describeAdapter(files, config)).rejects.toThrow(message);
+    const compute = await openCompute('cpu');
+    expect(() => new SequenceClassifier(compute, files, config)).toThrow(message);
+    const { initialParameters } = await describeAdapter(files, run(['negative', 'positive'], 'trained'));
+    const fresh = await describeAdapter(tinyModel(), run(['negative', 'positive'], 'trained'));
+    expect(initialParameters).toEqual(fresh.initialParameters);
+  });
 });

@@ -1,4 +1,4 @@
-import type { AdapterConfig, AdapterLayout, Basis, TrainedRange } from '@chorale/lora';
+import type { AdapterConfig, AdapterLayout, Basis, HeadValues, TrainedRange } from '@chorale/lora';
 import {
   adapterLayout,
   basisBytes,
@@ -32,15 +32,12 @@ export type AdapterFacts = {
 export async function describeAdapter(files: ModelFiles, config: RunConfig): Promise<AdapterFacts> {
   const checkpoint = readCheckpoint(files);
   checkTask(files, checkpoint, config.task);
-  const { layout, basis } = adapterOn(files, checkpoint, config);
+  const { layout, basis, head } = adapterOn(files, checkpoint, config);
   return {
     basisHash: await sha256Hex(basisBytes(basis)),
     parameterCount: layout.parameterCount,
     trainedRanges: layout.trainedRanges,
-    initialParameters: initialParameters(layout, config.adapter, {
-      basis,
-      classifier: checkpoint.classifier,
-    }),
+    initialParameters: initialParameters(layout, { basis, head }),
   };
 }
 
@@ -56,7 +53,7 @@ export function exportPeft(
   parameters: Float32Array,
   base: { baseModel: string; revision: string | null },
 ): Map<string, Uint8Array> {
-  const { checkpoint, layout, basis } = openAdapter(files, config);
+  const { checkpoint, layout, basis, head } = openAdapter(files, config);
   const { labels, pooling, textPair } = config.task;
   return writePeft(
     {
@@ -65,29 +62,38 @@ export function exportPeft(
       layout,
       parameters,
       basis,
-      initialHead: initialHead(layout, config.adapter, checkpoint.classifier),
+      initialHead: head,
       pooler: pooling === 'cls' ? checkpoint.pooler : null,
     },
     { ...base, labels, pooling, textPair },
   );
 }
 
-/** Reads a model and derives the adapter a config puts on it. */
+/**
+ * Reads a model and derives the adapter a config puts on it.
+ * @returns `head`: its start, and where it is frozen all there is of it
+ * @throws {ModelError} the model cannot be used; {RangeError} the adapter does not fit it, or its classifier knows other
+ *   classes than the task and is to stay frozen
+ */
 export function openAdapter(
   files: ModelFiles,
   config: Pick<RunConfig, 'adapter' | 'task'>,
-): { checkpoint: Checkpoint; layout: AdapterLayout; basis: Basis } {
+): { checkpoint: Checkpoint } & DerivedAdapter {
   const checkpoint = readCheckpoint(files);
   return { checkpoint, ...adapterOn(files, checkpoint, config) };
 }
+
+type DerivedAdapter = { layout: AdapterLayout; basis: Basis; head: HeadValues };
 
 function adapterOn(
   files: ModelFiles,
   checkpoint: Checkpoint,
   { adapter, task }: Pick<RunConfig, 'adapter' | 'task'>,
-): { layout: AdapterLayout; basis: Basis } {
+): DerivedAdapter {
   const layout = adapterLayout(checkpoint.config, adapter, task.labels.length);
-  return { layout, basis: basisOf(files, checkpoint, layout, adapter) };
+  const { classifier } = checkpoint;
+  const head = initialHead(layout, adapter, { classifier, labels: task.labels });
+  return { layout, basis: basisOf(files, checkpoint, layout, adapter), head };
 }
 
 /**

@@ -24,6 +24,7 @@ async function drawnInRound(
   await computeClientUpdate(new Float32Array(1), {
     compute,
     classifier: {
+      factorsOf: () => gradients.factorsOf(),
       exampleGradients(parameters, examples, rowCount, range) {
         for (const example of examples) current.push(indexOf.get(example)!);
         return gradients.exampleGradients(parameters, examples, rowCount, range);

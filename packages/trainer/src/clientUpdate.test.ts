@@ -224,6 +224,35 @@ test('a failing device loses the round', async () => {
   classifier.dispose();
 });
 
+test('a step that fails half-way leaves nothing on the device', async () => {
+  const compute = await openCompute('cpu');
+  const { options, parameters, classifier } = tinyTraining(compute);
+  const liveBefore = compute.ops.liveTensors();
+  const failing = () => {
+    throw new Error('the device failed');
+  };
+  const original = { ...compute.ops };
+  for (const broken of ['squaredNorms', 'truncatedSum', 'read'] as const) {
+    compute.ops[broken] = failing;
+    await expect(computeClientUpdate(parameters, options)).rejects.toThrow('the device failed');
+    Object.assign(compute.ops, original);
+    expect(compute.ops.liveTensors()).toBe(liveBefore);
+  }
+  classifier.dispose();
+});
+
+test('a range that the strategy does not train is refused before the first coin, also for an empty sample', async () => {
+  const compute = await openCompute('cpu');
+  const { options, parameters, classifier } = tinyTraining(compute);
+  const fill = vi.fn<typeof nobody.fill>((bytes) => nobody.fill(bytes));
+  const range = { start: 0, end: options.range.end - 1 };
+  await expect(computeClientUpdate(parameters, { ...options, range, random: { fill } })).rejects.toThrow(
+    /no range that ffa-lora trains/,
+  );
+  expect(fill).not.toHaveBeenCalled();
+  classifier.dispose();
+});
+
 test('the same seeds give the same round on cpu and wasm', async () => {
   const updates: Float32Array[] = [];
   for (const backend of backends) {

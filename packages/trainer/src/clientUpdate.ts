@@ -1,4 +1,4 @@
-import type { Compute } from '@chorale/compute';
+import type { Compute, Ops, Tensor } from '@chorale/compute';
 import type { TrainedRange } from '@chorale/lora';
 import type { Mechanism, NoiseSource, PrivacyPlan, Privatized, RandomSource } from '@chorale/privacy';
 import { poissonSample, startLocalRound } from '@chorale/privacy';
@@ -8,7 +8,7 @@ import type { Example, SequenceClassifier } from './sequenceClassifier.ts';
 export type ClientUpdateOptions = {
   compute: Compute;
   /** All that a round needs of a model; an audit puts known gradients here. */
-  classifier: Pick<SequenceClassifier, 'exampleGradients'>;
+  classifier: Pick<SequenceClassifier, 'exampleGradients' | 'factorsOf'>;
   examples: readonly Example[];
   plan: PrivacyPlan;
   /** What this round trains: `trainedRangeOf` the run's plan and the round. */
@@ -37,13 +37,16 @@ export type GradientOptions = Pick<
  * @param parameters the global adapter, [parameterCount]; not changed
  * @returns the change of the range's parameters, [end - start], marked as private
  * @throws {DeviceError} the device failed; the round is given up, nothing was released
- * @throws {RangeError} microBatchSize or the plan is out of range, or the noise is not of the plan's kind
+ * @throws {RangeError} microBatchSize or the plan is out of range, the noise is not of the plan's kind, or the strategy
+ *   trains no such range
  */
 export async function computeClientUpdate(
   parameters: Float32Array,
   options: ClientUpdateOptions,
 ): Promise<Privatized<Float32Array>> {
-  const { compute, plan, range, examples, random, noise, onStep } = options;
+  const { compute, classifier, plan, range, examples, random, noise, onStep } = options;
+  // Before the first coin: whether a round fails must not say whether a sample was empty
+  classifier.factorsOf(range);
   const round = startLocalRound(plan, parameters.subarray(range.start, range.end), noise);
   const all = parameters.slice();
   for (let step = 1; step <= plan.localSteps; step++) {
@@ -110,21 +113,28 @@ async function microBatchSum(
 ): Promise<Float32Array | null> {
   const { ops } = compute;
   const { gradients, losses } = classifier.exampleGradients(parameters, part, microBatchSize, range);
-  const squaredNorms = ops.scope(() => ops.squaredNorms(gradients));
-  const norms = await ops.read(squaredNorms);
-  ops.dispose([losses, squaredNorms]);
-  if (!norms.subarray(0, part.length).every(Number.isFinite)) {
+  try {
+    ops.dispose(losses);
+    const norms = await readOnce(ops, () => ops.squaredNorms(gradients));
+    if (!norms.subarray(0, part.length).every(Number.isFinite)) return null;
+    const factors = mechanism.exampleFactors(norms);
+    factors.fill(0, part.length); // padding rows
+    return await readOnce(ops, () =>
+      mechanism.gradientSums === 'grid'
+        ? ops.truncatedSum(gradients, factors)
+        : ops.weightedSum(gradients, factors),
+    );
+  } finally {
     ops.dispose(gradients);
-    return null;
   }
-  const factors = mechanism.exampleFactors(norms);
-  factors.fill(0, part.length); // padding rows
-  const partialSum = ops.scope(() =>
-    mechanism.gradientSums === 'grid'
-      ? ops.truncatedSum(gradients, factors)
-      : ops.weightedSum(gradients, factors),
-  );
-  const values = await ops.read(partialSum);
-  ops.dispose([gradients, partialSum]);
-  return values;
+}
+
+/** The values of what is made, which is freed whether they can be read or not. */
+async function readOnce(ops: Ops, make: () => Tensor): Promise<Float32Array> {
+  const tensor = ops.scope(make);
+  try {
+    return await ops.read(tensor);
+  } finally {
+    ops.dispose(tensor);
+  }
 }

@@ -56,7 +56,10 @@ describe.each(EXPORT_CASES.map((one, i) => ({ ...one, ...PYTORCH[i]! })))(
         },
       };
       const layout = adapterLayout(checkpoint.config, imported.adapter, 2);
-      const head = initialHead(layout, imported.adapter, checkpoint.classifier);
+      const head = initialHead(layout, imported.adapter, {
+        classifier: checkpoint.classifier,
+        labels: imported.task.labels,
+      });
       const flat = parametersFromPeft(checkpoint.config, layout, { basis: [], initialHead: head }, peft);
       expect(await logitsOf(compute, base, imported, flat)).toEqual(scores);
     });

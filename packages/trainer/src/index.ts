@@ -8,6 +8,7 @@ export { SequenceClassifier } from './sequenceClassifier.ts';
 export type { Example } from './sequenceClassifier.ts';
 export { resolveNoiseMultiplier, privacyPlanOf } from './privacyPlan.ts';
 export { computeClientUpdate, sumGradients } from './clientUpdate.ts';
+export { dryRun } from './dryRun.ts';
 export { MICRO_BATCH_SIZE } from './microBatches.ts';
 export { bytesPerExample, microBatchSizeFor } from './microBatchSize.ts';
 export type { StepShape } from './microBatchSize.ts';

@@ -13,8 +13,9 @@ export type StepShape = {
 };
 
 /**
- * How many examples a device computes at a time: as many as fit, at most `MICRO_BATCH_SIZE`, a power of two. It depends on
- * the device and on the run and on nothing else, so that it says nothing about anybody's data; the sum over a batch is the
+ * How many examples a device computes at a time: as many as fit, at most `MICRO_BATCH_SIZE`, a power of two. An estimate
+ * from the device and the run alone. It bounds the longest of a run's sequences, whatever is drawn; what really fits, the
+ * device shows in a dry run (`dryRun`) before any private row. The sum over a batch is the
  * same for every size (to the last unit on cpu, wasm and webgl; on webgpu, whose programs differ by shape, to a unit of
  * rounding per example).
  * @param memoryBytes    what a step may take besides the model's own weights

@@ -1,12 +1,6 @@
 import type { Compute, Tensor } from '@chorale/compute';
-import type { AdapterLayout, FrozenAdapter, TrainedRange } from '@chorale/lora';
-import {
-  adaptersOf,
-  disposeFrozenAdapter,
-  factorsOfRange,
-  initialHead,
-  uploadFrozenAdapter,
-} from '@chorale/lora';
+import type { AdapterLayout, Factors, FrozenAdapter, TrainedRange } from '@chorale/lora';
+import { adaptersOf, disposeFrozenAdapter, factorsOfRange, uploadFrozenAdapter } from '@chorale/lora';
 import type {
   Encoder,
   ForwardOptions,
@@ -56,7 +50,7 @@ export class SequenceClassifier {
 
   /** @throws {ModelError} the files are no usable model; {RangeError} the adapter does not fit it */
   constructor(compute: Compute, files: ModelFiles, config: RunConfig) {
-    const { checkpoint, layout, basis } = openAdapter(files, config);
+    const { checkpoint, layout, basis, head } = openAdapter(files, config);
     const { ops } = compute;
     this.layout = layout;
     this.#compute = compute;
@@ -67,12 +61,7 @@ export class SequenceClassifier {
     this.stepShape = { encoder: checkpoint.config, layout, maxTokens: this.#maxTokens };
     this.#encoder = uploadEncoder(ops, checkpoint);
     this.#pooler = uploadPooler(ops, checkpoint, this.#pooling);
-    this.#frozen = uploadFrozenAdapter(
-      ops,
-      layout,
-      basis,
-      initialHead(layout, config.adapter, checkpoint.classifier),
-    );
+    this.#frozen = uploadFrozenAdapter(ops, layout, basis, head);
   }
 
   /**
@@ -81,6 +70,14 @@ export class SequenceClassifier {
    */
   encode(text: string, textPair: string | null): { sequence: TokenSequence; cut: boolean } {
     return this.#tokenizer.encode(text, textPair, this.#maxTokens);
+  }
+
+  /**
+   * Which factors a round of one range trains.
+   * @throws {RangeError} the strategy trains no such range
+   */
+  factorsOf(range: TrainedRange): Factors {
+    return factorsOfRange(this.layout, range);
   }
 
   /**
@@ -98,7 +95,7 @@ export class SequenceClassifier {
     range: TrainedRange,
   ): { gradients: Tensor; losses: Tensor } {
     const { ops } = this.#compute;
-    const factors = factorsOfRange(this.layout, range);
+    const factors = this.factorsOf(range);
     return ops.scope(() => {
       const { adapters, head, saved, pooled } = this.#forward(parameters, examples, rowCount, {
         save: true,

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { openCompute } from '@chorale/compute';
 import type { ModelFiles } from '@chorale/model';
 import { MODEL_FILE_NAMES } from '@chorale/model';
+import type { TrainedRange } from '@chorale/lora';
 import { initialParameters } from '@chorale/lora';
 import { seededRandom } from '@chorale/testing/seededRandom';
 import { expect, test } from 'vitest';
@@ -28,11 +29,11 @@ test(
       task: { type: 'sequence-classification', labels: ['bad', 'good'], maxTokens: 16, pooling: 'mean' },
     });
     const classifier = new SequenceClassifier(compute, files, config);
-    const { layout, checkpoint, basis } = openAdapter(files, config);
+    const { layout, basis, head } = openAdapter(files, config);
     const texts = ['a gripping story', 'dull', 'not one of the better films of this year', 'warm and funny'];
     await expectSteadyMemory(
       compute,
-      initialParameters(layout, config.adapter, { basis, classifier: checkpoint.classifier }),
+      initialParameters(layout, { basis, head }),
       {
         compute,
         classifier,
@@ -56,6 +57,7 @@ test('a tensor left behind in a step is found', async () => {
   const compute = await openCompute('wasm');
   const { options, parameters, classifier } = tinyTraining(compute);
   const leaky = {
+    factorsOf: (range: TrainedRange) => classifier.factorsOf(range),
     exampleGradients: (...given: Parameters<SequenceClassifier['exampleGradients']>) => {
       const result = classifier.exampleGradients(...given);
       compute.ops.add(result.losses, result.losses);

@@ -43,7 +43,11 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const openModel = (changes: Partial<Hub> = {}, revision = 'main', repository = hub.repository) =>
+const openModel = (
+  changes: Partial<Hub> = {},
+  revision = 'main',
+  { repository = hub.repository, keptCommit = null as string | null } = {},
+) =>
   openHubModel(
     { repository, revision },
     {
@@ -56,6 +60,7 @@ const openModel = (changes: Partial<Hub> = {}, revision = 'main', repository = h
         ...changes,
       },
       directory,
+      keptCommit,
       neededModelFiles: (names) => names.filter((name) => !name.endsWith('.md')),
       onProgress: (state) => progress.push(state),
       log: (_, message) => logged.push(message),
@@ -88,13 +93,58 @@ describe('a model', () => {
     expect(progress.length).toBeGreaterThan(3);
   });
 
-  test('is downloaded once: later starts need no hub, nor does another name of the commit load it again', async () => {
+  test('is downloaded once: neither a later start nor another name of the commit loads it again', async () => {
     await openModel();
     await openModel({}, 'v1');
+    await expectWhole();
     expect(hub.filesAsked).toHaveLength(2);
+  });
+
+  test('is resolved anew for a new run, and a run that goes on keeps its commit', async () => {
+    await openModel();
+    const first = hub.commit;
+    hub.commit = 'b'.repeat(40);
+    hub.files.set('model.safetensors', WEIGHTS.with(5, 1));
+
+    const asked = hub.requests.length;
+    const kept = await openModel({}, 'main', { keptCommit: first });
+    expect(kept.source.revision).toBe(first);
+    expect(Buffer.compare(kept.files.get('model.safetensors')!, WEIGHTS)).toBe(0);
+    expect(hub.requests).toHaveLength(asked);
+
+    const { source, files } = await openModel();
+    expect(source.revision).toBe(hub.commit);
+    expect(files.get('model.safetensors')![5]).toBe(1);
+    expect(logged.at(-1)).toBe(`model acme/tiny@main was commit ${first} and is ${hub.commit} now`);
+    // What it was before is still there
+    expect((await openModel({}, 'main', { keptCommit: first })).source.revision).toBe(first);
+  });
+
+  test('is taken as it was last when the hub is away, and by its commit without asking at all', async () => {
+    await openModel();
     await hub.stop();
     await expectWhole();
-    expect(logged.at(-1)).toContain(`acme/tiny@main is commit ${hub.commit}`);
+    expect(logged.at(-1)).toContain(`when it was last asked, commit ${hub.commit}`);
+    expect(interruptions).toHaveLength(2);
+    await openModel({}, hub.commit);
+    expect(interruptions).toHaveLength(2);
+    await expect(openModel({}, 'v1')).rejects.toMatchObject({ code: 'HUB_UNREACHABLE' });
+  });
+
+  test('is not taken as it was when the hub refuses it by now', async () => {
+    await openModel();
+    hub.token = 'hf_secret';
+    await expect(openModel()).rejects.toMatchObject({ code: 'HUB_REFUSED' });
+  });
+
+  test('may have empty files', async () => {
+    hub.files.set('special_tokens_map.json', new Uint8Array());
+    for (let start = 0; start < 2; start++) {
+      const { files } = await openModel();
+      expect(files.get('special_tokens_map.json')).toEqual(new Uint8Array());
+    }
+    expect(readdirSync(join(directory, hub.repository, hub.commit))).toHaveLength(3);
+    expect(hub.filesAsked).toHaveLength(2);
   });
 
   test('is mended where its files were changed since', async () => {
@@ -193,6 +243,7 @@ describe('what goes wrong on the way is taken up again:', () => {
       await openHubModel({ repository: 'acme/tiny', revision: 'main' }, {
         hub: { endpoint: ${JSON.stringify(hub.endpoint)}, token: null, retryDelayMs: 1, silenceMs: 60_000, onInterruption: () => {} },
         directory: ${JSON.stringify(directory)},
+        keptCommit: null,
         neededModelFiles: (names) => names.filter((name) => !name.endsWith('.md')),
         onProgress: ({ downloadedBytes }) => { if (downloadedBytes >= 150_000) console.log('half'); },
         log: () => {},
@@ -264,6 +315,19 @@ describe('is refused with a sentence that says what to do:', () => {
       /Is HF_ENDPOINT a model hub/,
     ],
     [
+      'an answer without an end',
+      () =>
+        (hub.answerApi = (response) => {
+          const more = (): void => {
+            if (!response.destroyed) response.write(' '.repeat(1 << 20), more);
+          };
+          more();
+          return true;
+        }),
+      'HUB_REFUSED',
+      /expected at most 16777216 bytes when asked for acme\/tiny@main/,
+    ],
+    [
       'a file in a folder above',
       () => void hub.files.set('../../evil.json', CONFIG),
       'HUB_REFUSED',
@@ -292,7 +356,14 @@ describe('is refused with a sentence that says what to do:', () => {
       code: 'HUB_REFUSED',
       message: expect.stringMatching(/404 \(Invalid rev id: v9\/beta\).*the name and the revision/) as string,
     });
-    await expect(openModel({}, 'main', 'acme/none')).rejects.toMatchObject({ code: 'HUB_REFUSED' });
+    hub.answerApi = (response) => Boolean(response.end(JSON.stringify({ sha: hub.commit, siblings: [] })));
+    await expect(openModel({}, 'c'.repeat(40))).rejects.toMatchObject({
+      code: 'HUB_REFUSED',
+      message: expect.stringMatching(/expected acme\/tiny@c{40} to be that commit/) as string,
+    });
+    await expect(openModel({}, 'main', { repository: 'acme/none' })).rejects.toMatchObject({
+      code: 'HUB_REFUSED',
+    });
   });
 
   test('a hub that is not there', async () => {

@@ -7,7 +7,7 @@ import type { ModelFiles, ServerParts } from '../serverParts.ts';
 import type { Hub } from './hub.ts';
 import type { HubFile } from './hubFile.ts';
 import { downloadHubFile, downloadedBytesOf, isComplete } from './hubFile.ts';
-import { askHub, untilDone } from './hubRequest.ts';
+import { askHub, textOf, untilDone } from './hubRequest.ts';
 import type { HubReference } from './modelReference.ts';
 import { readBytes, requireReadable } from './readBytes.ts';
 
@@ -18,6 +18,8 @@ export type HubModelOptions = {
   hub: Hub;
   /** The folder in which this server keeps what it downloaded. */
   directory: string;
+  /** The commit that a run which goes on was made with; null for a new run, which takes what the revision is by now. */
+  keptCommit: string | null;
   neededModelFiles: ServerParts['neededModelFiles'];
   onProgress: DownloadProgress;
   log: Log;
@@ -27,8 +29,9 @@ export type HubModelOptions = {
 export type HubSource = { repository: string; revision: string };
 
 /**
- * A model of a hub, downloaded once: what an earlier start has resolved and loaded is taken as it is, without asking the
- * hub again, so that a run is gone on with whatever becomes of the branch, and without a connection.
+ * A model of a hub. Each commit is downloaded once. For a new run the hub is asked which commit the revision is; when it
+ * cannot be reached, the one it was when it was last asked is taken. A run that goes on does so with its own commit,
+ * whatever becomes of the branch, and without a connection.
  * @throws {ChoraleError} HUB_REFUSED, HUB_UNREACHABLE, MODEL_INVALID, STORE_ERROR
  */
 export async function openHubModel(
@@ -36,14 +39,9 @@ export async function openHubModel(
   options: HubModelOptions,
 ): Promise<{ files: ModelFiles; source: HubSource }> {
   const { hub, log, onProgress } = options;
-  const { repository, revision } = reference;
+  const { repository } = reference;
   const directory = join(options.directory, ...repository.split('/'));
-  const recordPath = join(directory, `${encodeURIComponent(revision)}.json`);
-  const kept = readRecord(recordPath);
-  const record = kept ?? (await resolveRevision(reference, options));
-  const { commit, files } = record;
-  if (kept) log('info', `model ${repository}@${revision} is commit ${commit}, as this data directory has it`);
-  else writeRecord(recordPath, record);
+  const { commit, files } = await commitOf(reference, directory, options);
 
   const folder = join(directory, commit);
   mkdirSync(folder, { recursive: true });
@@ -98,20 +96,59 @@ const recordSchema = z.strictObject({
 });
 type HubRecord = z.infer<typeof recordSchema>;
 
+/** A revision that was resolved before need not be again: nobody should wait two minutes to find the hub away. */
+const ATTEMPTS_WITH_RECORD = 3;
+
+/** The commit to use, and its files. What the hub says is written down under the names of revision and commit. */
+async function commitOf(
+  { repository, revision }: HubReference,
+  directory: string,
+  options: HubModelOptions,
+): Promise<HubRecord> {
+  const { keptCommit, log } = options;
+  const wanted = { repository, revision: keptCommit ?? revision };
+  const pathOf = (name: string): string => join(directory, `${encodeURIComponent(name)}.json`);
+  const kept = readRecord(pathOf(wanted.revision));
+  // A commit is the same for ever
+  if (kept?.commit === wanted.revision) {
+    log('info', `model ${repository}@${revision} is commit ${kept.commit}, as this data directory has it`);
+    return kept;
+  }
+  let record: HubRecord;
+  try {
+    record = await resolveRevision(wanted, options, kept ? { mostAttempts: ATTEMPTS_WITH_RECORD } : {});
+  } catch (error) {
+    if (kept === null || !(error instanceof ChoraleError) || error.code !== 'HUB_UNREACHABLE') throw error;
+    log(
+      'warning',
+      `the hub cannot be reached; model ${repository}@${revision} is taken as it was when it was last asked, commit ${kept.commit}`,
+      error,
+    );
+    return kept;
+  }
+  if (kept !== null && kept.commit !== record.commit) {
+    log('info', `model ${repository}@${revision} was commit ${kept.commit} and is ${record.commit} now`);
+  }
+  for (const name of new Set([wanted.revision, record.commit])) writeRecord(pathOf(name), record);
+  return record;
+}
+
 /** Asks the hub which commit a revision is, and what is in it. */
 async function resolveRevision(
   { repository, revision }: HubReference,
   { hub, neededModelFiles }: HubModelOptions,
+  patience: { mostAttempts?: number },
 ): Promise<HubRecord> {
   const path = `/api/models/${repository}/revision/${encodeURIComponent(revision)}?blobs=true`;
   const what = `${repository}@${revision}`;
-  const text = await untilDone(hub, async () => {
-    const { chunks } = await askHub(hub, path, what);
-    const parts: Uint8Array[] = [];
-    for await (const chunk of chunks) parts.push(chunk);
-    return Buffer.concat(parts).toString('utf8');
-  });
+  const text = await untilDone(hub, async () => textOf(await askHub(hub, path, what), what), patience);
   const info = parsed(infoSchema, jsonOf(text), what);
+  if (hex(40).safeParse(revision).success && info.sha !== revision) {
+    throw new ChoraleError(
+      'HUB_REFUSED',
+      `expected ${what} to be that commit, ${hub.endpoint} answered with ${info.sha}`,
+    );
+  }
   const byName = new Map(info.siblings.map((sibling) => [sibling.rfilename, sibling]));
   const files = neededModelFiles([...byName.keys()]).map((name): HubFile => {
     const { size, blobId, lfs } = parsed(fileSchema, byName.get(name), `${name} of ${what}`);

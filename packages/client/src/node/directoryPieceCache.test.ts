@@ -1,11 +1,34 @@
 import { mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import type * as FileSystem from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { defaultModelCachePath, directoryPieceCache } from './directoryPieceCache.ts';
+
+// The real files, of which a test may let some refuse
+const files = vi.hoisted(() => ({
+  beforeWrite: (): void => undefined,
+  beforeUtimes: (): void => undefined,
+}));
+vi.mock('node:fs/promises', async (importOriginal) => {
+  const real = await importOriginal<typeof FileSystem>();
+  return {
+    ...real,
+    writeFile: async (...write: Parameters<typeof real.writeFile>) => {
+      files.beforeWrite();
+      await real.writeFile(...write);
+    },
+    utimes: async (...marked: Parameters<typeof real.utimes>) => {
+      files.beforeUtimes();
+      await real.utimes(...marked);
+    },
+  };
+});
 
 let directory: string;
 beforeEach(() => {
+  files.beforeWrite = () => undefined;
+  files.beforeUtimes = () => undefined;
   directory = join(mkdtempSync(join(tmpdir(), 'chorale-cache-')), 'models');
 });
 afterEach(() => rmSync(join(directory, '..'), { recursive: true, force: true }));
@@ -38,8 +61,50 @@ test('evicts the least recently used pieces of other models, and old drafts', as
 
   await (await open([third], 2000)).evict();
   expect(readdirSync(directory)).toEqual([`${first.sha256}.2.draft`, second.sha256, third.sha256]);
+  // Used now, maybe by another process that loads its model
+  await (await open([third], 0)).evict();
+  expect(readdirSync(directory)).toEqual([`${first.sha256}.2.draft`, second.sha256, third.sha256]);
+  utimesSync(join(directory, second.sha256), longAgo, longAgo);
   await (await open([third], 0)).evict();
   expect(readdirSync(directory)).toEqual([`${first.sha256}.2.draft`, third.sha256]);
+});
+
+function refuseWith(code: string): never {
+  throw Object.assign(new Error(`${code}: refused`), { code });
+}
+
+test('gives what it can read and not mark: a folder of somebody else', async () => {
+  const cache = await open([first]);
+  await cache.put(first, new Uint8Array(1000));
+  files.beforeUtimes = () => refuseWith('EPERM');
+  expect(await cache.get(first)).toHaveLength(1000);
+});
+
+test.each(['ENOSPC', 'EDQUOT'])(
+  'on a full disk (%s) makes as much room among other models as a piece needs',
+  async (code) => {
+    const cache = await open([third]);
+    for (const [i, piece] of [second, first].entries()) {
+      await cache.put(piece, new Uint8Array(1000));
+      const longAgo = new Date(Date.now() - (10 - i) * 3_600_000);
+      utimesSync(join(directory, piece.sha256), longAgo, longAgo);
+    }
+    files.beforeWrite = () => {
+      if (readdirSync(directory).length > 1) refuseWith(code);
+    };
+    await cache.put(third, new Uint8Array(1000));
+    expect(readdirSync(directory)).toEqual([first.sha256, third.sha256]);
+  },
+);
+
+test('keeps nothing more, and nothing half, when there is no room even so', async () => {
+  const cache = await open([third]);
+  await cache.put(first, new Uint8Array(1000)); // used now
+  files.beforeWrite = () => refuseWith('ENOSPC');
+  await expect(cache.put(third, new Uint8Array(1000))).rejects.toMatchObject({ code: 'ENOSPC' });
+  files.beforeWrite = () => refuseWith('EACCES');
+  await expect(cache.put(third, new Uint8Array(1000))).rejects.toMatchObject({ code: 'EACCES' });
+  expect(readdirSync(directory)).toEqual([first.sha256]);
 });
 
 test('the default lies in the home of its person', () => {

@@ -3,7 +3,7 @@ import { mkdir, readFile, readdir, rename, rm, stat, utimes, writeFile } from 'n
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { KeptPiece, OpenPieceCache } from '../pieceCache.ts';
-import { CACHE_LIMIT_BYTES, piecesToEvict } from '../pieceCache.ts';
+import { CACHE_LIMIT_BYTES, piecesToEvict, writeMakingRoom } from '../pieceCache.ts';
 
 /** Where a person's Node processes keep models unless told otherwise. */
 export function defaultModelCachePath(): string {
@@ -31,33 +31,49 @@ export function directoryPieceCache(directory: string, limitBytes = CACHE_LIMIT_
       return pieces.filter((piece) => piece !== null);
     }
 
+    const remove = ({ sha256 }: { sha256: string }): Promise<void> => rm(pathOf({ sha256 }), { force: true });
+
     return {
       async get(piece) {
         const bytes = await readFile(pathOf(piece)).catch(() => null);
         const now = new Date();
-        if (bytes) await utimes(pathOf(piece), now, now);
+        // A folder of somebody else may be read and not marked
+        if (bytes) await utimes(pathOf(piece), now, now).catch(() => undefined);
         return bytes;
       },
-      async put(piece, bytes) {
-        // Written aside and renamed: several processes may load the same model at once
-        const draft = `${pathOf(piece)}.${randomUUID()}.draft`;
-        try {
-          await writeFile(draft, bytes);
-          await rename(draft, pathOf(piece));
-        } catch (error) {
-          await rm(draft, { force: true });
-          throw error;
-        }
-      },
-      remove: (piece) => rm(pathOf(piece), { force: true }),
+      put: (piece, bytes) =>
+        writeMakingRoom(piece, {
+          write: () => writeWhole(pathOf(piece), bytes),
+          isFull,
+          kept,
+          inUse: inUseHashes,
+          remove,
+        }),
+      remove,
       async evict() {
-        for (const piece of piecesToEvict(await kept(), inUseHashes, limitBytes)) {
-          await rm(pathOf(piece), { force: true });
-        }
+        const options = { limitBytes, nowMs: Date.now() };
+        for (const piece of piecesToEvict(await kept(), inUseHashes, options)) await remove(piece);
         await removeOldDrafts(directory);
       },
     };
   };
+}
+
+/** Aside, and renamed: several processes may load the same model at once. */
+async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+  const draft = `${path}.${randomUUID()}.draft`;
+  try {
+    await writeFile(draft, bytes);
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
+}
+
+/** The disk, or what this person may use of it. */
+function isFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }
 
 const HASH = /^[0-9a-f]{64}$/;

@@ -12,22 +12,25 @@ const MODEL = resolve(import.meta.dirname, '../../../../assets/models/tiny-encod
 const NAMES = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'];
 const files = new Map(NAMES.map((name) => [name, new Uint8Array(readFileSync(resolve(MODEL, name)))]));
 
-export type HostOptions = {
+type HostOptions = {
   config?: Partial<RunConfigInput>;
   /** Called with every device that is opened, before it is tested. */
   onOpen?: (compute: Compute) => void;
   /** Makes another plan of the right one. */
   changePlan?: (plan: RunPlan) => RunPlan;
-  /** Whether a piece of the model is there at its so many-th reading, from 1; if not, the network is asked, in vain. */
-  hasPiece?: (reading: number) => boolean;
+  /** Whether this device has kept the model, asked anew for every piece. */
+  kept?: () => boolean;
+  /** Who is asked for what is not kept. */
+  serverUrl?: string;
 };
 
-/** A worker's trainer on real backends, for a run on the tiny encoder, which this device has kept. */
+/** A worker's trainer on real backends, for a run on the tiny encoder. */
 export async function openHost({
   config,
   onOpen = () => undefined,
   changePlan = (plan) => plan,
-  hasPiece = () => true,
+  kept = () => true,
+  serverUrl = 'http://127.0.0.1/',
 }: HostOptions = {}) {
   const pieces = new Map<string, Uint8Array>();
   const modelFiles: RunPlan['model']['files'] = [];
@@ -52,12 +55,14 @@ export async function openHost({
   };
   const device = new TrainingDevice(null, { probe: probeBackends, open });
   const host = new TrainerHost(device, async () => ({
-    get: async ({ sha256 }) => (hasPiece(pieceReads.push(sha256)) ? pieces.get(sha256)! : null),
+    get: async ({ sha256 }) => {
+      pieceReads.push(sha256);
+      return kept() ? pieces.get(sha256)! : null;
+    },
     put: async () => undefined,
     remove: async () => undefined,
     evict: async () => undefined,
   }));
-  // Nobody listens there
-  host.setRun('http://127.0.0.1:9/', plan);
+  host.setRun(serverUrl, plan);
   return { host, run: { plan, planHash: run.planHash }, initialParameters, opened, pieceReads };
 }

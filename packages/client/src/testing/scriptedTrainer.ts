@@ -5,11 +5,14 @@ import type { Binding, PublicRun } from '@chorale/protocol';
 import { bindingOf, encodeUpdate, trainedRangeOf } from '@chorale/protocol';
 import { privacyPlanOf } from '@chorale/trainer/privacyPlan';
 import { accounting } from '../accounting.ts';
+import type { Progress } from '../runModel.ts';
 import type { DeviceReport, RowsReport, TablePreview } from '../state.ts';
 import type { TrainedRound, TrainerHost } from '../trainerHost.ts';
 import type { TrainerRemote, TrainerWorker } from '../workerLink.ts';
 import { abortError, carryErrorCodes } from '../workerLink.ts';
 
+/** Over the channel: resolves when the page has heard it. */
+type ChoiceProgress = (...progress: Parameters<Progress>) => Promise<void>;
 type RoundTask = Parameters<TrainerHost['trainRound']>[0];
 
 /** One call of `trainRound`, which ends when the test says so. */
@@ -52,6 +55,8 @@ export class ScriptedTrainer {
   /** The next call of these never answers, as with a worker that died. */
   readonly silent = new Set<'checkDevice' | 'openTable' | 'chooseColumns' | 'setRun' | 'roundsWithin'>();
   terminated = 0;
+  /** Shows progress of the last choice of rows, also when it was answered. */
+  choiceProgress: ChoiceProgress = () => Promise.resolve();
   /** It prices a release when this has resolved. */
   beforePrice: () => Promise<void> = () => Promise.resolve();
   /** What it says that its updates release. */
@@ -87,7 +92,10 @@ export class ScriptedTrainer {
       checkDevice: () => answer('checkDevice', DEVICE),
       openTable: () => answer('openTable', TABLE),
       closeTable: () => undefined,
-      chooseColumns: () => answer('chooseColumns', ROWS),
+      chooseColumns: (_: unknown, progress: ChoiceProgress) => {
+        this.choiceProgress = progress;
+        return answer('chooseColumns', ROWS);
+      },
     };
     expose(host, this.#channel.port1);
     this.#remote = wrap<TrainerHost>(this.#channel.port2);

@@ -4,33 +4,42 @@ import * as tf from '@tensorflow/tfjs-core';
 export type DeviceUse = {
   /** Most bytes that its tensors held at one time, beside those that were there before. */
   peakBytes: number;
-  /** GPU programs on webgpu and webgl; results written on wasm and cpu, where every kernel writes its own. */
-  kernels: number;
+  /** Programs that the GPU was given, on webgpu and webgl; else null. */
+  kernels: number | null;
+  /**
+   * Tensors that were written, on wasm and cpu; else null. Not the number of kernel calls: an operation can be many, ours on
+   * wasm are one for each head and panel, and tfjs has kernels that call others.
+   */
+  resultsWritten: number | null;
 };
 
-/** What every kernel of a backend calls once. */
-const KERNEL_METHODS: Record<string, string> = {
-  webgpu: 'runWebGPUProgram',
-  webgl: 'runWebGLProgram',
-  wasm: 'makeOutput',
-  cpu: 'makeTensorInfo',
+type Count = 'kernels' | 'resultsWritten';
+
+/** What a backend calls once for each thing that is counted. */
+const COUNTED_METHODS: Record<string, [count: Count, method: string]> = {
+  webgpu: ['kernels', 'runWebGPUProgram'],
+  webgl: ['kernels', 'runWebGLProgram'],
+  wasm: ['resultsWritten', 'makeOutput'],
+  cpu: ['resultsWritten', 'makeTensorInfo'],
 };
 
 /** Counts while the body runs, whose result the caller disposes. */
 export function useOfDevice<T>(body: () => T): { result: T; use: DeviceUse } {
   const engine = tf.engine();
   const backend = tf.backend() as unknown as Record<string, (...given: unknown[]) => unknown>;
-  const method = KERNEL_METHODS[tf.getBackend()]!;
+  const [counted, method] = COUNTED_METHODS[tf.getBackend()]!;
   const before = tf.memory().numBytes;
-  const use: DeviceUse = { peakBytes: 0, kernels: 0 };
+  let count = 0;
+  let peakBytes = 0;
   const restore = [
     wrap(engine as unknown as typeof backend, 'trackTensor', () => {
-      use.peakBytes = Math.max(use.peakBytes, engine.state.numBytes - before);
+      peakBytes = Math.max(peakBytes, engine.state.numBytes - before);
     }),
-    wrap(backend, method, () => use.kernels++),
+    wrap(backend, method, () => count++),
   ];
   try {
-    return { result: body(), use };
+    const result = body();
+    return { result, use: { peakBytes, kernels: null, resultsWritten: null, [counted]: count } };
   } finally {
     for (const back of restore) back();
   }

@@ -128,6 +128,15 @@ describe('tensors of wrong shapes are refused', () => {
     ).toThrow(RangeError);
     expect(ops.liveTensors()).toBe(liveBefore);
   });
+
+  test('a wrong number of factors, also outside of a scope, leaves nothing behind', () => {
+    const gradients = ops.tensor(new Float32Array(8), [4, 2]);
+    const liveBefore = ops.liveTensors();
+    for (const sum of ['truncatedSum', 'weightedSum'] as const)
+      expect(() => ops[sum](gradients, new Float32Array(3))).toThrow(/4 factors, got 3/);
+    expect(ops.liveTensors()).toBe(liveBefore);
+    ops.dispose(gradients);
+  });
 });
 
 test('an engine without SIMD computes with tfjs alone, from weights in both orientations', () => {
@@ -135,7 +144,9 @@ test('an engine without SIMD computes with tfjs alone, from weights in both orie
     throw new WebAssembly.CompileError('invalid value type');
   });
   expect(startWasmKernels()).toBeNull();
-  const frozen = createOps('wasm').frozenMatrix(new Float32Array(6), 3, 2);
+  const plain = createOps('wasm');
+  expect(plain.frozenCopies).toBe(2);
+  const frozen = plain.ops.frozenMatrix(new Float32Array(6), 3, 2);
   vi.restoreAllMocks();
   expect(frozen.transposed?.shape).toEqual([2, 3]);
   ops.dispose([frozen.weight, frozen.transposed]);

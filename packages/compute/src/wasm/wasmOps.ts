@@ -208,8 +208,9 @@ function sumOfRows(
   factors: Float32Array,
 ): Tensor {
   const [rows, width] = gradients.shape as [number, number];
+  // Before there is a tensor of them, which would be left behind
+  if (factors.length !== rows) throw new RangeError(`expected ${rows} factors, got ${factors.length}`);
   const weights = tf.tensor1d(factors.slice(), 'float32');
-  expectShape(weights, [rows]);
   const result = kernels.output([width]);
   sum(kernels.address(gradients), kernels.address(weights), kernels.address(result), rows, width);
   tf.dispose(weights);

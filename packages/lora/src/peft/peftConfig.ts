@@ -15,6 +15,8 @@ export type ChoraleFields = Pick<AdapterConfig, 'strategy' | 'basis' | 'seed' | 
 /** What an adapter's config says; the rest of it has no bearing on what the adapter computes. */
 export type PeftConfig = {
   baseModel: string | null;
+  /** The commit, branch or tag of the base model's repository. */
+  revision: string | null;
   rank: number;
   alpha: number;
   /** Ends of module names; null when the config has a pattern instead of a list. */
@@ -71,7 +73,13 @@ export function readPeftConfig(bytes: Uint8Array): PeftConfig {
   if (!isListOfText(saved) || !saved.every((name) => SAVED_MODULES.includes(name))) {
     throw refuse('modules_to_save', 'the classifier and nothing else of the model');
   }
-  const { r: rank, lora_alpha: alpha, target_modules: targets, base_model_name_or_path: base } = json;
+  const {
+    r: rank,
+    lora_alpha: alpha,
+    target_modules: targets,
+    base_model_name_or_path: base,
+    revision,
+  } = json;
   if (typeof rank !== 'number' || !Number.isSafeInteger(rank) || rank < 1) {
     throw refuse('r', 'a whole number from 1');
   }
@@ -81,6 +89,7 @@ export function readPeftConfig(bytes: Uint8Array): PeftConfig {
   if (typeof targets !== 'string' && !isListOfText(targets)) throw refuse('target_modules', 'module names');
   return {
     baseModel: typeof base === 'string' ? base : null,
+    revision: typeof revision === 'string' ? revision : null,
     rank,
     alpha,
     targetModules: typeof targets === 'string' ? null : targets,

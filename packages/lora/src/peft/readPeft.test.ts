@@ -23,8 +23,13 @@ describe.each(ARCHITECTURES)('an export of ours, %s', (architecture) => {
     files.clear();
     for (const [name, bytes] of writePeft(source, EXPORT_INFO)) files.set(name, bytes);
     const peft = readPeft(files);
-    expect(peft.config).toMatchObject({ baseModel: 'tiny', rank: 3, alpha: 6 });
-    const { baseModel: _, ...info } = EXPORT_INFO;
+    expect(peft.config).toMatchObject({
+      baseModel: 'tiny',
+      revision: EXPORT_INFO.revision,
+      rank: 3,
+      alpha: 6,
+    });
+    const { baseModel: _, revision: __, ...info } = EXPORT_INFO;
     expect(peft.config.chorale).toEqual({ strategy, basis: 'svd', seed: 5, head, ...info });
     const parameters = parametersFromPeft(source.encoder, source.layout, source, peft);
     expect(new Uint32Array(parameters.buffer)).toEqual(new Uint32Array(source.parameters.slice().buffer));
@@ -120,6 +125,7 @@ test("an ordinary adapter of PEFT's is read", () => {
   const peft = readPeft(files);
   expect(peft.config).toEqual({
     baseModel: 'some/model',
+    revision: null,
     rank: 2,
     alpha: 16,
     targetModules: ['value', 'query'],

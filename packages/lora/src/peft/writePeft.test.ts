@@ -104,6 +104,7 @@ test('the config says what PEFT needs, and what is ours', () => {
     peft_type: 'LORA',
     task_type: 'SEQ_CLS',
     base_model_name_or_path: 'tiny',
+    revision: '0123456789abcdef0123456789abcdef01234567',
     r: 3,
     lora_alpha: 6,
     lora_dropout: 0,

@@ -25,6 +25,8 @@ export type PeftSource = {
 export type PeftExportInfo = {
   /** For `base_model_name_or_path`. */
   baseModel: string;
+  /** The commit or tag of its repository, for PEFT's `revision`; null: none. */
+  revision: string | null;
   labels: readonly string[];
   pooling: 'mean' | 'cls';
   textPair: boolean;
@@ -60,12 +62,13 @@ export function writePeft(source: PeftSource, info: PeftExportInfo): Map<string,
     putMatrix(`${names.pooler}.weight`, weight, rows, rows);
     tensors.set(`${names.pooler}.bias`, { shape: [rows], values: bias });
   }
-  const { baseModel, labels, pooling, textPair } = info;
+  const { baseModel, revision, labels, pooling, textPair } = info;
   const { strategy, seed } = config;
   const json = {
     peft_type: 'LORA',
     task_type: 'SEQ_CLS',
     base_model_name_or_path: baseModel,
+    revision,
     r: config.rank,
     lora_alpha: config.alpha,
     lora_dropout: 0,

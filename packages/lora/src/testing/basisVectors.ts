@@ -49,7 +49,7 @@ export async function digestOf({
   };
   const values =
     kind === 'head'
-      ? initialHead(layout, { seed }, null).weight
+      ? initialHead(layout, { seed }, { classifier: null, labels: [] }).weight
       : deriveBasis(layout, { basis: kind, seed }, weight)[0]!;
   const digest = await crypto.subtle.digest('SHA-256', Uint8Array.from(new Uint8Array(values.buffer)));
   return {

@@ -11,6 +11,7 @@ import { writePeft } from '../peft/writePeft.ts';
 
 export const EXPORT_INFO: PeftExportInfo = {
   baseModel: 'tiny',
+  revision: '0123456789abcdef0123456789abcdef01234567',
   labels: ['no', 'yes'],
   pooling: 'cls',
   textPair: false,
@@ -39,7 +40,10 @@ export function tinyAdapter(
     layout,
     parameters: randomValues(layout.parameterCount, 9),
     basis: deriveBasis(layout, config, (module) => frozenWeight(checkpoint, module)),
-    initialHead: initialHead(layout, config, checkpoint.classifier),
+    initialHead: initialHead(layout, config, {
+      classifier: checkpoint.classifier,
+      labels: EXPORT_INFO.labels,
+    }),
     pooler: checkpoint.pooler,
   };
   return { source, checkpoint, files: writePeft(source, EXPORT_INFO) };

@@ -151,6 +151,17 @@ test.each<[object, RegExp]>([
   expect(() => parseEncoderConfig({ ...distilbert, ...change })).toThrow(message);
 });
 
+test.each([
+  ['a size', { ...bert, hidden_size: 'x'.repeat(1e6) }],
+  ['a model type', { ...bert, model_type: 'x'.repeat(1e6) }],
+  ['an activation', { ...bert, hidden_act: 'x'.repeat(1e6) }],
+  ['a quantization', { ...bert, quantization_config: { notes: 'x'.repeat(1e6) } }],
+  ['no object', 'x'.repeat(1e6)],
+])('%s of a megabyte is not repeated', (_, json) => {
+  expect(() => parseEncoderConfig(json)).toThrow(/x{50,60}…/);
+  expect(() => parseEncoderConfig(json)).not.toThrow(/x{61}/);
+});
+
 test.each([null, 'bert', [], 3])('%j is no config', (json) => {
   expect(() => parseEncoderConfig(json)).toThrow(/config\.json: expected an object, got /);
 });

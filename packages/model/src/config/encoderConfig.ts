@@ -26,6 +26,37 @@ export type EncoderConfig = {
   padTokenId: number;
 };
 
+const BERT_FIELDS: readonly string[] = [
+  'model_type',
+  'vocab_size',
+  'hidden_size',
+  'num_attention_heads',
+  'num_hidden_layers',
+  'intermediate_size',
+  'max_position_embeddings',
+  'type_vocab_size',
+  'hidden_act',
+  'layer_norm_eps',
+  'pad_token_id',
+];
+
+/** All fields that `parseEncoderConfig` takes from config.json, besides those it only refuses. */
+export const CONFIG_FIELDS: Readonly<Record<Architecture, readonly string[]>> = {
+  bert: BERT_FIELDS,
+  roberta: BERT_FIELDS,
+  distilbert: [
+    'model_type',
+    'vocab_size',
+    'dim',
+    'n_heads',
+    'n_layers',
+    'hidden_dim',
+    'max_position_embeddings',
+    'activation',
+    'pad_token_id',
+  ],
+};
+
 const ARCHITECTURES: readonly string[] = ['bert', 'roberta', 'distilbert'] satisfies Architecture[];
 
 /** Names of activations in the transformers library; its three tanh approximations are one function. */
@@ -39,7 +70,8 @@ const ACTIVATION_OF: Readonly<Record<string, Activation>> = {
 };
 
 /**
- * Reads config.json; fields that are missing have the defaults of the transformers library.
+ * Reads config.json. The vocabulary, the widths, layers and heads must stand there: a model whose file leaves them to the
+ * library's defaults is hardly ever meant. The other fields have the defaults of the transformers library.
  * @throws {ModelError} an architecture, activation or variant that is not computed here, or a size that makes no sense
  */
 export function parseEncoderConfig(json: unknown): EncoderConfig {

@@ -38,7 +38,9 @@ function weightFiles(there: ReadonlySet<string>): string[] {
     const counts = new Set(shards.map((name) => Number(SHARD.exec(name)![2])));
     const [count] = counts;
     if (counts.size > 1 || shards.length !== count) {
-      throw new ModelError(`the model has ${shards.length} of its ${[...counts].slice(0, 5).join(' or ')} weight files`);
+      throw new ModelError(
+        `the model has ${shards.length} of its ${[...counts].slice(0, 5).join(' or ')} weight files`,
+      );
     }
     return [INDEX_FILE, ...shards];
   }

@@ -81,6 +81,81 @@ test('a tensor that F16 cannot hold stays as it is', () => {
   expect(packModel(packed)).toEqual(packed);
 });
 
+describe('the config files', () => {
+  type Json = Record<string, unknown>;
+  const jsonOf = (files: ModelFiles, name: string) =>
+    JSON.parse(new TextDecoder().decode(files.get(name))) as Json;
+  const put = (files: ModelFiles, name: string, value: Json, space?: number) =>
+    files.set(name, new TextEncoder().encode(JSON.stringify(value, null, space)));
+  const text = (files: ModelFiles) =>
+    ['config.json', 'tokenizer.json', 'tokenizer_config.json']
+      .map((name) => new TextDecoder().decode(files.get(name)))
+      .join('\n');
+
+  test.each(['bert', 'roberta', 'distilbert'] as const)(
+    '%s: nothing goes along but what is read, and that whole',
+    (architecture) => {
+      const files = tinyModel(1, undefined, { architecture, classCount: 3 });
+      const [names, pad] = [{ 0: 'no', 1: 'maybe', 2: 'yes' }, architecture === 'roberta' ? 0 : 3];
+      const spoken = { id2label: names, pad_token_id: pad, architectures: ['AnyModel', '/home/alice'] };
+      const other =
+        architecture === 'distilbert'
+          ? { activation: 'relu', max_position_embeddings: 32 }
+          : { hidden_act: 'gelu_fast', layer_norm_eps: 1e-5 };
+      const noise = { _name_or_path: '/home/alice/model', notes: { of: 'alice' }, is_decoder: false };
+      put(files, 'config.json', { ...noise, ...jsonOf(files, 'config.json'), ...spoken, ...other });
+      put(files, 'tokenizer.json', { ...jsonOf(files, 'tokenizer.json'), saved_by: 'alice' });
+      put(files, 'tokenizer_config.json', {
+        name_or_path: '/home/alice/model',
+        tokenizer_class: 'BertTokenizer',
+        do_lower_case: false,
+      });
+      const packed = packModel(files);
+      expect(text(packed)).not.toContain('alice');
+      expect(readCheckpoint(packed).config).toEqual(readCheckpoint(files).config);
+      expect(readCheckpoint(packed).config.padTokenId).toBe(pad);
+      expect(readCheckpoint(packed).classifier!.labels).toEqual(['no', 'maybe', 'yes']);
+      expect(jsonOf(packed, 'config.json')).toMatchObject({
+        architectures: ['AnyModel'],
+        label2id: { no: 0, maybe: 1, yes: 2 },
+      });
+      expect(jsonOf(packed, 'tokenizer_config.json')).toEqual({
+        tokenizer_class: 'BertTokenizer',
+        do_lower_case: false,
+      });
+      expect(packModel(packed)).toEqual(packed);
+    },
+  );
+
+  test('white space, the order of fields and what is not read change no byte', () => {
+    const files = tinyModel(1, undefined, { classCount: 2 });
+    const other = new Map(files);
+    for (const name of ['config.json', 'tokenizer_config.json']) {
+      put(other, name, Object.fromEntries(Object.entries(jsonOf(files, name)).toReversed()), 2);
+    }
+    put(other, 'config.json', { ...jsonOf(other, 'config.json'), transformers_version: '4.5' });
+    expect(packModel(other)).toEqual(packModel(files));
+  });
+
+  test('a classifier without names gets the generic ones, and is without names when read again', () => {
+    const packed = packModel(tinyModel(1, undefined, { classCount: 3 }));
+    expect(jsonOf(packed, 'config.json')).toMatchObject({
+      id2label: { 0: 'LABEL_0', 1: 'LABEL_1', 2: 'LABEL_2' },
+    });
+    expect(readCheckpoint(packed).classifier!.labels).toBe(null);
+    expect(jsonOf(packModel(tinyModel()), 'config.json')).not.toHaveProperty('id2label');
+  });
+
+  test('a file larger than any real one is refused before it is parsed', () => {
+    const files = tinyModel();
+    const config = new TextDecoder().decode(files.get('config.json'));
+    files.set('config.json', new TextEncoder().encode(config.padEnd(2 ** 20)));
+    expect(() => packModel(files)).not.toThrow();
+    files.set('config.json', new TextEncoder().encode(config.padEnd(2 ** 20 + 1)));
+    expect(() => packModel(files)).toThrow('config.json: 1048577 bytes, expected at most 1048576');
+  });
+});
+
 test('what is not used stays behind, and a directory without tokenizer_config.json gets an empty one', () => {
   const files = tinyModel(1, (weights) =>
     weights.set('cls.bias', { shape: [1], values: Float32Array.of(NaN) }),

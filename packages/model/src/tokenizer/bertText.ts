@@ -32,7 +32,10 @@ export function normalizeBertText(text: string, options: BertTextOptions): strin
   return result;
 }
 
-/** Words between spaces, and each punctuation character by itself. */
-export function* bertWords(text: string): Generator<string> {
-  for (const [word] of text.matchAll(WORDS)) yield word;
+/**
+ * Words between spaces, and each punctuation character by itself.
+ * @param longest UTF-16 units of a word that are given; what follows them is left out
+ */
+export function* bertWords(text: string, longest = Infinity): Generator<string> {
+  for (const [word] of text.matchAll(WORDS)) yield word.slice(0, longest);
 }

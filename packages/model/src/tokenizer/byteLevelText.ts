@@ -11,12 +11,21 @@ export const BYTE_CHARACTERS: readonly string[] = byteCharacters();
 
 const encoder = new TextEncoder();
 
-/** Words of a text in UTF-8, a character for each byte. */
-export function* byteLevelWords(text: string, addPrefixSpace: boolean): Generator<string> {
-  const spaced = addPrefixSpace && !text.startsWith(' ') ? ` ${text}` : text;
+/**
+ * Words of a text in UTF-8, a character for each byte. An empty text has none, prefixed or not.
+ * @param longest bytes of a word that are given; what follows them is left out
+ */
+export function* byteLevelWords(
+  text: string,
+  addPrefixSpace: boolean,
+  longest = Infinity,
+): Generator<string> {
+  const spaced = addPrefixSpace && text !== '' && !text.startsWith(' ') ? ` ${text}` : text;
   for (const [word] of spaced.matchAll(WORDS)) {
     let characters = '';
-    for (const byte of encoder.encode(word)) characters += BYTE_CHARACTERS[byte]!;
+    // Each unit has a byte at least; one more, lest the last is half a character
+    const bytes = encoder.encode(word.slice(0, longest + 1)).subarray(0, longest);
+    for (const byte of bytes) characters += BYTE_CHARACTERS[byte]!;
     yield characters;
   }
 }

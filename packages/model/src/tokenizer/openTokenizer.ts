@@ -17,6 +17,9 @@ import { addedTokenSplitter, readAddedTokens } from './vocabulary.ts';
  * A special token that somebody writes into a text ("[SEP]", "</s>") is text like any other, as in the original BERT and
  * RoBERTa and with `split_special_tokens=True` in the transformers library, whose default would make it the token: no
  * text can end where its writer pleases. Lone surrogates become U+FFFD, which no UTF-8 text can be without.
+ *
+ * Of a single word that is longer than all tokens asked for can hold, and 4,096 bytes more, the rest is not read; for
+ * WordPiece that changes nothing, for byte-level BPE nothing that a real vocabulary could show.
  * @param config of the same directory
  * @throws {ModelError} the tokenizer is missing or cannot be used; the message names the file, what was expected and what
  *   stands there
@@ -46,22 +49,22 @@ export function openTokenizer(
       .filter(({ content }) => content !== ''),
   );
 
-  function* idsOf(text: string): Generator<number> {
+  function* idsOf(text: string, longestWord: number): Generator<number> {
     for (const part of splitRaw(text.toWellFormed())) {
       if (typeof part === 'number') yield part;
       else {
         for (const piece of splitNormalized(normalize(part))) {
           if (typeof piece === 'number') yield piece;
-          else for (const word of words(piece)) yield* subwords.idsOf(word);
+          else for (const word of words(piece, longestWord)) yield* subwords.idsOf(word);
         }
       }
     }
   }
 
-  /** The first ids of a text, one more than `most` if there are so many: a very long text is not read to its end. */
+  /** The first ids of a text, one more than `most` if there are so many; the text is cut into words only until then. */
   const firstIds = (text: string, most: number): number[] => {
     const ids: number[] = [];
-    for (const id of idsOf(text)) {
+    for (const id of idsOf(text, subwords.enoughFor(most + 1))) {
       if (id >= config.vocabSize) {
         throw new ModelError(
           `${fileName}: token id ${id} is outside the model's ${config.vocabSize} embeddings`,
@@ -143,8 +146,11 @@ function readNormalizer(place: JsonPlace): (text: string) => string {
   }
 }
 
+/** The words of a text, of each at most so many characters. */
+type WordsOf = (text: string, longest: number) => Iterable<string>;
+
 /** How a text is cut into words: as BERT does for WordPiece, as GPT-2 does for byte-level BPE. */
-function readWords(place: JsonPlace, kind: TextTokenizer['kind']): (text: string) => Iterable<string> {
+function readWords(place: JsonPlace, kind: TextTokenizer['kind']): WordsOf {
   const expected = kind === 'wordpiece' ? 'BertPreTokenizer' : 'ByteLevel';
   if (place.absent) throw place.wrong(`a pre-tokenizer of type ${expected}`);
   if (place.at('type').value !== expected) throw place.at('type').wrong(`${expected} for this model.type`);
@@ -152,5 +158,5 @@ function readWords(place: JsonPlace, kind: TextTokenizer['kind']): (text: string
   if (!place.at('use_regex').flag(true))
     throw place.at('use_regex').wrong('true: this version cuts words as GPT-2 does');
   const addPrefixSpace = place.at('add_prefix_space').flag(true);
-  return (text) => byteLevelWords(text, addPrefixSpace);
+  return (text, longest) => byteLevelWords(text, addPrefixSpace, longest);
 }

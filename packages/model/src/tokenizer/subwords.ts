@@ -12,7 +12,15 @@ export type Subwords = {
   vocabulary: Vocabulary;
   /** Token ids of a word; none for what the vocabulary has neither tokens nor an unknown token for. */
   idsOf: (word: string) => readonly number[];
+  /** Characters of a word (for bytes: bytes) that are enough to know its first so many tokens. */
+  enoughFor: (tokens: number) => number;
 };
+
+/**
+ * Bytes that are read of a word past those its tokens can hold. Which tokens stand at a place of a long word follows from
+ * what is to the right of it, too, but in principle only: each step of such a chain needs a merge of a higher rank.
+ */
+const LOOK_AHEAD = 4096;
 
 /** Words whose ids are remembered: natural text has few different ones. */
 const MOST_WORDS_KEPT = 20_000;
@@ -43,14 +51,21 @@ function readWordPiece(place: JsonPlace): Subwords {
   if (!vocabulary.has(unkToken)) throw place.at('unk_token').wrong('a token of the vocabulary');
   const prefix = place.at('continuing_subword_prefix');
   const longest = place.at('max_input_chars_per_word');
+  const mostCharacters = longest.absent ? 100 : longest.count(1001, 'a length');
   const model = new WordPiece({
     type: 'WordPiece',
     unk_token: unkToken,
     continuing_subword_prefix: prefix.absent ? '##' : prefix.text(),
-    max_input_chars_per_word: longest.absent ? 100 : longest.count(1001, 'a length'),
+    max_input_chars_per_word: mostCharacters,
     vocab: Object.fromEntries(vocabulary),
   });
-  return { kind: 'wordpiece', vocabulary, idsOf: remembering((word) => model.encode([word]), vocabulary) };
+  return {
+    kind: 'wordpiece',
+    vocabulary,
+    idsOf: remembering((word) => model.encode([word]), vocabulary),
+    // A word with one character too many is unknown, whatever follows; a character has two units at most
+    enoughFor: () => 2 * (mostCharacters + 1),
+  };
 }
 
 /** @see Sennrich et al. 2016, algorithm 1, over bytes: Radford et al. 2019, section 2.2 */
@@ -80,7 +95,14 @@ function readBytePairs(place: JsonPlace): Subwords {
     vocab: Object.fromEntries(vocabulary),
     merges: readMerges(place.at('merges'), vocabulary),
   });
-  return { kind: 'byte-level-bpe', vocabulary, idsOf: remembering((word) => model([word]), vocabulary) };
+  let longestToken = 1;
+  for (const token of vocabulary.keys()) longestToken = Math.max(longestToken, token.length);
+  return {
+    kind: 'byte-level-bpe',
+    vocabulary,
+    idsOf: remembering((word) => model([word]), vocabulary),
+    enoughFor: (tokens) => tokens * longestToken + LOOK_AHEAD,
+  };
 }
 
 /** Pairs as `["a", "b"]` or, in older files, `"a b"`. */

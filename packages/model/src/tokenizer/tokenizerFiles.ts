@@ -67,12 +67,16 @@ const SWITCHES = ['do_lower_case', 'strip_accents', 'tokenize_chinese_chars', 'a
 export function tokenizerConfigOf(files: ModelFiles): Record<string, unknown> {
   const options = optionsOf(files);
   const { value: className } = options.at('tokenizer_class');
-  const kept: [string, unknown][] = typeof className === 'string' ? [['tokenizer_class', className]] : [];
+  const kept: [string, unknown][] = isClassName(className) ? [['tokenizer_class', className]] : [];
   for (const name of SWITCHES) {
     const { value } = options.at(name);
     if (typeof value === 'boolean') kept.push([name, value]);
   }
   return Object.fromEntries(kept);
+}
+
+function isClassName(value: unknown): value is string {
+  return typeof value === 'string' && /^[A-Za-z]\w{0,59}$/.test(value);
 }
 
 /** tokenizer_config.json over special_tokens_map.json; empty where there is neither. */

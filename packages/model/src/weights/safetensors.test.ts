@@ -66,9 +66,9 @@ describe('files that are refused', () => {
     [
       'a dtype of the prototype',
       file({ x: { ...good.x, dtype: 'toString' } }, floats(1, 2)),
-      /has dtype toString/,
+      /has dtype "toString"/,
     ],
-    ['an entry that is null', file({ x: null }, new Uint8Array()), /has dtype undefined/],
+    ['an entry that is null', file({ x: null }, new Uint8Array()), /has dtype missing/],
     ['a negative size', file({ x: f32([-2], 0, 8) }, floats(1, 2)), /malformed/],
     ['a broken size', file({ x: f32([1.5], 0, 6) }, floats(1, 2)), /malformed/],
     ['three offsets', file({ x: { ...good.x, data_offsets: [0, 8, 8] } }, floats(1, 2)), /malformed/],
@@ -114,5 +114,20 @@ describe('files that are refused', () => {
     expect(() => readSafetensors(bytes, 'weights.safetensors')).toThrow(ModelError);
     expect(() => readSafetensors(bytes, 'weights.safetensors')).toThrow(message);
     expect(() => readSafetensors(bytes, 'weights.safetensors')).toThrow(/^weights\.safetensors: /);
+  });
+});
+
+describe('a name of a megabyte is not repeated', () => {
+  const long = 'x'.repeat(1e6);
+  test.each<[string, Uint8Array]>([
+    ['a dtype', file({ [long]: { dtype: long, shape: [1], data_offsets: [0, 4] } }, floats(1))],
+    ['a gap', file({ [long]: f32([1], 4, 8) }, floats(1, 2))],
+    ['a size', file({ [long]: f32([2], 0, 4) }, floats(1))],
+    ['an entry that is none', file({ [long]: { dtype: 'F32' } }, new Uint8Array())],
+    ['a NaN', file({ [long]: f32([1], 0, 4) }, floats(NaN))],
+    ['a key twice', file(`{"${long}": 1, "${long}": 1}`, new Uint8Array())],
+  ])('%s', (_, bytes) => {
+    expect(() => readSafetensors(bytes)).toThrow(/x{50,100}…/);
+    expect(() => readSafetensors(bytes)).not.toThrow(/x{101}/);
   });
 });

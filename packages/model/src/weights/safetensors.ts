@@ -33,7 +33,9 @@ export function floatsOf(tensor: StoredTensor): Float32Array {
 /** @throws {ModelError} not F32, F16 or BF16 */
 export function formatOf({ name, dtype, fileName }: StoredTensor): FloatFormat {
   if (isFloatFormat(dtype)) return dtype;
-  throw new ModelError(`${fileName}: tensor ${shortenedName(name)} has dtype ${dtype}, expected F32, F16 or BF16`);
+  throw new ModelError(
+    `${fileName}: tensor ${shortenedName(name)} has dtype ${dtype}, expected F32, F16 or BF16`,
+  );
 }
 
 /** @throws {ModelError} not floats, or a NaN or an infinity among them */

@@ -55,12 +55,14 @@ export function readLayout(bytes: Uint8Array, fileName: string): StoredTensor[] 
   const entries = parseHeader(bytes.subarray(8, dataStart), fileName);
   let end = 0;
   const tensors = entries.map(({ name, dtype, shape, start, stop }) => {
-    if (start !== end) throw fail(`tensor ${shortenedName(name)} starts at ${start}, expected ${end} (a gap or an overlap)`);
+    if (start !== end)
+      throw fail(`tensor ${shortenedName(name)} starts at ${start}, expected ${end} (a gap or an overlap)`);
     // Over 2^53 a product loses digits, but then it is no size of bytes that are there either
     const size = shape.reduce((product, length) => product * length, DTYPE_BYTES[dtype]!);
     if (stop - start !== size)
       throw fail(`tensor ${shortenedName(name)} has ${stop - start} bytes for shape [${shape.join(', ')}]`);
-    if (dataStart + stop > bytes.byteLength) throw fail(`tensor ${shortenedName(name)} reaches past the end of the file`);
+    if (dataStart + stop > bytes.byteLength)
+      throw fail(`tensor ${shortenedName(name)} reaches past the end of the file`);
     end = stop;
     return { name, dtype, shape, bytes: bytes.subarray(dataStart + start, dataStart + stop), fileName };
   });

@@ -23,7 +23,10 @@ export function readStoredTensors(files: ModelFiles): Map<string, StoredTensor> 
   for (const shard of new Set(shardOf.values())) {
     for (const tensor of readLayout(fileOf(files, shard), shard)) {
       const before = tensors.get(tensor.name);
-      if (before) throw new ModelError(`tensor ${shortenedName(tensor.name)} is in ${shortened(before.fileName)} and in ${shortened(shard)}`);
+      if (before)
+        throw new ModelError(
+          `tensor ${shortenedName(tensor.name)} is in ${shortened(before.fileName)} and in ${shortened(shard)}`,
+        );
       const expected = shardOf.get(tensor.name);
       if (expected !== shard) {
         throw new ModelError(
@@ -35,7 +38,9 @@ export function readStoredTensors(files: ModelFiles): Map<string, StoredTensor> 
   }
   for (const [name, shard] of shardOf) {
     if (!tensors.has(name))
-      throw new ModelError(`${shortened(shard)}: tensor ${shortenedName(name)} is missing, which the index promises`);
+      throw new ModelError(
+        `${shortened(shard)}: tensor ${shortenedName(name)} is missing, which the index promises`,
+      );
   }
   return tensors;
 }

@@ -1,5 +1,5 @@
 import type { Compute, Tensor } from '@chorale/compute';
-import type { TrainedRange } from '@chorale/lora';
+import type { Factors, TrainedRange } from '@chorale/lora';
 import type { Example } from '../sequenceClassifier.ts';
 
 /**
@@ -21,6 +21,11 @@ export class CanaryGradients {
   /** Canary of a coordinate, as a row of the data set. */
   static example(coordinate: number): Example {
     return { sequence: { ids: new Uint32Array(1), typeIds: new Uint8Array(1) }, label: coordinate };
+  }
+
+  /** Every range is trained, by B alone. */
+  factorsOf(): Factors {
+    return { a: false, b: true };
   }
 
   /**

@@ -45,6 +45,31 @@ test.each([
   expect(suggestColumns(table, PAIRS)).toEqual({ text, textPair, label: 'label' });
 });
 
+test('a column of labels is no text, whatever its name (BoolQ)', () => {
+  const rows = [
+    ['is it so', 'it says that it is', 'yes'],
+    ['was it', 'it was not', 'no'],
+  ];
+  const task = { labels: ['no', 'yes'], textPair: true };
+  expect(suggestColumns(tableOf(['question', 'passage', 'answer'], rows), task)).toEqual({
+    text: 'question',
+    textPair: 'passage',
+    label: 'answer',
+  });
+  // Of a pair of names whose second is the label the next pair, else the longest of the others
+  expect(suggestColumns(tableOf(['question', 'story', 'answer'], rows), task)).toEqual({
+    text: 'question',
+    textPair: 'story',
+    label: 'answer',
+  });
+  const swapped = rows.map(([first, second, label]) => [label!, first!, second!]);
+  expect(suggestColumns(tableOf(['text', 'a', 'b'], swapped), { ...task, textPair: false })).toEqual({
+    text: 'b',
+    textPair: null,
+    label: 'text',
+  });
+});
+
 test('pairs by content: the two longest in the order of the file', () => {
   const table = tableOf(
     ['id', 'first', 'x', 'second', 'gold'],

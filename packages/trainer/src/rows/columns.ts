@@ -18,6 +18,7 @@ const PAIR_NAMES = [
   ['question1', 'question2'],
   ['question', 'answer'],
   ['question', 'sentence'],
+  ['question', 'passage'],
   ['query', 'passage'],
   ['text', 'text_pair'],
   ['text_a', 'text_b'],
@@ -39,11 +40,16 @@ export function suggestColumns(table: Table, task: RowTask): SuggestedColumns {
   const byLength = table.columns
     .filter((column) => column !== label)
     .toSorted((a, b) => averageLength(table, b) - averageLength(table, a));
-  if (!task.textPair) return { text: byName(TEXT_NAMES) ?? byLength[0] ?? null, textPair: null, label };
+  if (!task.textPair) {
+    const text = byName(TEXT_NAMES);
+    return { text: (text === label ? null : text) ?? byLength[0] ?? null, textPair: null, label };
+  }
   for (const [first, second] of PAIR_NAMES) {
     const text = named(first);
     const textPair = named(second);
-    if (text !== undefined && textPair !== undefined) return { text, textPair, label };
+    // In BoolQ's {question, passage, answer} the answer is the label: as a text it would tell the model what to say
+    if (text === undefined || textPair === undefined || text === label || textPair === label) continue;
+    return { text, textPair, label };
   }
   // The two longest, in the file's order
   const [text = null, textPair = null] = table.columns.filter((column) =>

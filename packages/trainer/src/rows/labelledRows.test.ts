@@ -137,6 +137,19 @@ describe('pairs', () => {
     );
   });
 
+  test.each<[string, typeof PAIRS, typeof pairColumns | typeof columns]>([
+    ['the first text', PAIRS, { ...pairColumns, text: 'label' }],
+    ['the second text', PAIRS, { ...pairColumns, textPair: 'label' }],
+    ['the only text', TASK, { ...columns, text: 'label' }],
+  ])('the label as %s: refused', (_, task, chosen) => {
+    expect(() => selectRows(tableOf(header, pairs(8)), chosen, task)).toThrow(
+      expect.objectContaining({
+        code: 'DATA_NO_SUCH_COLUMN',
+        message: expect.stringMatching(/^Column "label" is chosen as text and as label/) as string,
+      }) as Error,
+    );
+  });
+
   test('a file is read with guessed or chosen columns', () => {
     const lines = [
       'id\tquestion\tsentence\tlabel',

@@ -20,12 +20,13 @@ export const MINIMUM_ROWS = 8;
 
 /**
  * Takes texts and labels out of a table. Rows without text (for pairs: without both texts) or with a label that is none
- * of the task's are skipped and counted; the good ones are kept. A label may be a task label's name or, where no name is a number, its index from 0.
- * @throws {ChoraleError} DATA_NO_SUCH_COLUMN (also when the second text is missing, or is not what the task reads),
- *   DATA_UNKNOWN_LABELS (no row has a label of the task) or DATA_TOO_FEW_ROWS
+ * of the task's are skipped and counted; the good ones are kept. A label may be a task label's name or, where no name is
+ * a number, its index from 0.
+ * @throws {ChoraleError} DATA_NO_SUCH_COLUMN (also when the second text is missing or is not what the task reads, or a
+ *   column is chosen twice), DATA_UNKNOWN_LABELS (no row has a label of the task) or DATA_TOO_FEW_ROWS
  */
 export function selectRows(table: Table, columns: Columns, { labels, textPair }: RowTask): RowSelection {
-  checkPair(columns, textPair);
+  checkColumns(columns, textPair);
   const textAt = columnIndex(table, columns.text);
   const pairAt = columns.textPair === null ? null : columnIndex(table, columns.textPair);
   const labelAt = columnIndex(table, columns.label);
@@ -100,8 +101,12 @@ export function parseLabelledRows(
   return selectRows(table, columns, task);
 }
 
-/** @throws {ChoraleError} DATA_NO_SUCH_COLUMN: the columns are not those of a task that reads one text, or two */
-function checkPair({ text, textPair }: Columns, pairWanted: boolean): void {
+/**
+ * A label that is also read as text would be learned by heart and tell nothing.
+ * @throws {ChoraleError} DATA_NO_SUCH_COLUMN: the columns are not those of a task that reads one text, or two; or one
+ *   stands for two things
+ */
+function checkColumns({ text, textPair, label }: Columns, pairWanted: boolean): void {
   if (pairWanted && textPair === null) {
     throw new ChoraleError(
       'DATA_NO_SUCH_COLUMN',
@@ -118,6 +123,12 @@ function checkPair({ text, textPair }: Columns, pairWanted: boolean): void {
     throw new ChoraleError(
       'DATA_NO_SUCH_COLUMN',
       `Both texts are column "${text}". Choose two different columns.`,
+    );
+  }
+  if (label === text || label === textPair) {
+    throw new ChoraleError(
+      'DATA_NO_SUCH_COLUMN',
+      `Column "${label}" is chosen as text and as label: the model would read the answer. Choose another column for one of them.`,
     );
   }
 }
