@@ -90,6 +90,7 @@ it('runs two rounds to the mean of their updates, measured after each', async ()
   const exported = unzipSync(zip)['adapter_model.safetensors']!;
   expect(new Float32Array(exported.slice().buffer)).toEqual(afterTwo);
   const card = new TextDecoder().decode(unzipSync(zip)['README.md']);
+  expect(card).toContain('The classifier reads the mean over the vectors of the real tokens');
   expect(card).toContain(
     'epsilon 1 (rounded up, of the contributor who is charged most, late and refused updates included) and delta\n0.00001',
   );

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parseSimulationConfig } from './simulationConfig.ts';
 import { smallConfig } from './testing/smallSimulation.ts';
@@ -60,4 +61,11 @@ test.each(BAD)('%s is refused, and where it stands is said', (_, change, simulat
 test('a run config without the section is refused with an example of it', () => {
   const { simulation: _, ...run } = smallConfig();
   expect(() => parseSimulationConfig(run, 'run.json')).toThrow(/section "simulation": {"clients": 3/);
+});
+
+test('the example of docs/simulation.md is a config', () => {
+  const page = readFileSync(new URL('../../../docs/simulation.md', import.meta.url), 'utf8');
+  const [, example] = /```json\n(.*?)```/s.exec(page)!;
+  const { simulation } = parseSimulationConfig(JSON.parse(example!), 'docs/simulation.md');
+  expect(simulation).toMatchObject({ clients: 3, split: { kind: 'iid' }, examplesPerClient: 1200 });
 });

@@ -10,6 +10,14 @@ const STRATEGY_NAMES: Record<RunConfig['adapter']['strategy'], string> = {
   rolora: 'RoLoRA',
 };
 
+/** Where what the classifier reads differs from what transformers' own classes do. */
+const POOLING_TEXTS: Record<RunConfig['task']['pooling'], string> = {
+  mean: `The classifier reads the mean over the vectors of the real tokens of the last layer. transformers' \`…ForSequenceClassification\`
+reads the first token instead, so compute the mean yourself and put the classifier behind it.`,
+  cls: `The classifier reads the vector of the first token, through the pooler where the frozen model's files have one. Where they have
+none, transformers' \`…ForSequenceClassification\` adds an untrained one: leave it out.`,
+};
+
 /**
  * README.md of a downloaded adapter: whoever gets it should know how well the rows behind it are protected.
  * @param record       of the round that made this version
@@ -38,6 +46,11 @@ which never left their devices.
 - Frozen model: ${baseModelOf(plan)}${plan.model.source === null ? '' : ` at commit ${plan.model.source.revision}`}
 - Run ${runId}, adapter version ${record.adapterVersion} of ${config.rounds.count}, plan hash \`${planHash}\`
 - Accuracy on the public test file: ${record.testAccuracy === null ? 'not measured' : `${(100 * record.testAccuracy).toFixed(1)} %`}
+
+## How it reads a text
+
+${POOLING_TEXTS[config.task.pooling]}
+The frozen weights were used in 16-bit floating point (F16).
 
 ## Privacy
 
