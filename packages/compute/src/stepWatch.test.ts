@@ -30,7 +30,7 @@ test('memory that is full is told from other errors, and the next step is judged
   expect(await watch.end(null)).toBeNull();
 });
 
-test.each<() => object>([() => new Array<number>(-1), () => new Float32Array(-1)])(
+test.each<() => object>([() => Object.assign([], { length: -1 }), () => new Float32Array(-1)])(
   'a programming error is none of the device: %s',
   async (mistake) => {
     const watch = processorWatch();

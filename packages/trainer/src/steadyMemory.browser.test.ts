@@ -6,7 +6,7 @@ import { expectSteadyMemory } from './testing/steadyMemory.ts';
 import { tinyTraining } from './testing/tinyTraining.ts';
 
 // tfjs keeps GPU buffers and textures by exact size and never frees them: bounded only while shapes are few. The counters
-// are exact, so that one leak in a step shows after one; webgpu in software takes seconds for a few
+// are exact, so that one leak in a step shows after one; webgpu in software takes half a second a step
 test.each([
   ['webgl', 500],
   ['webgpu', 50],

@@ -12,6 +12,13 @@ const MODEL = resolve(import.meta.dirname, '../../../../assets/models/tiny-encod
 const NAMES = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json'];
 const files = new Map(NAMES.map((name) => [name, new Uint8Array(readFileSync(resolve(MODEL, name)))]));
 
+/** A device is tried out with the longest texts of a run: with the default of 128 tokens that takes seconds. */
+const SHORT_TEXTS: RunConfigInput['task'] = {
+  type: 'sequence-classification',
+  labels: ['no', 'yes'],
+  maxTokens: 8,
+};
+
 type HostOptions = {
   config?: Partial<RunConfigInput>;
   /** Called with every device that is opened, before it is tested. */
@@ -39,7 +46,7 @@ export async function openHost({
     pieces.set(piece.sha256, bytes);
     modelFiles.push({ name, ...piece, pieces: [piece] });
   }
-  const { run } = await publicRun(config);
+  const { run } = await publicRun({ task: SHORT_TEXTS, ...config });
   const { initialParameters, ...facts } = await describeAdapter(files, run.plan.config);
   const plan = changePlan({ ...run.plan, ...facts, model: { ...run.plan.model, files: modelFiles } });
 
