@@ -48,7 +48,10 @@ export function describeModel(report: ModelReport): string {
     add('target', `${target}: ${inDim} to ${outDim} (${firstName})`);
   }
   if (memory) {
-    add('on the device', `${megabytes(memory.weightBytes)} of weights; wasm keeps the matrices twice`);
+    add(
+      'on the device',
+      `${megabytes(memory.weightBytes)} of weights; without SIMD wasm and cpu keep the matrices twice`,
+    );
     add('in memory', `${megabytes(memory.tableBytes)} of embeddings`);
     add(
       'training step',
