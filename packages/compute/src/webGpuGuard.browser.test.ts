@@ -85,6 +85,7 @@ test('the device has all that its adapter offers, not the least that is guarante
   expect(device).toEqual({
     name: expect.stringMatching(/swiftshader/i) as string,
     software: true,
+    frozenCopies: 1,
     maxTensorBytes: Math.min(adapter.limits.maxStorageBufferBindingSize, adapter.limits.maxBufferSize),
   });
 });
