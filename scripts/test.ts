@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CHROMIUM_VARIABLE, ensureChromium } from '../packages/chromium/src/index.ts';
-import { countPlaywright, countVitest, judge, sum, summaryLine, type TestCounts } from './testReports.ts';
+import { countPlaywright, countVitest, judge, sum, summaryLine, type TestResults } from './testReports.ts';
 import { ROOT, runTool, type ToolCommand } from './tool.ts';
 
 type Step =
@@ -12,7 +12,7 @@ type Step =
   | { kind: 'vitest'; name: string }
   | { kind: 'playwright'; name: string };
 
-type StepResult = { name: string; counts: TestCounts; seconds: number };
+type StepResult = { name: string; counts: TestResults; seconds: number };
 
 const STEPS: Step[] = [
   {
@@ -39,6 +39,8 @@ const STEPS: Step[] = [
   { kind: 'playwright', name: 'e2e' },
 ];
 
+const NO_TEST: TestResults = { passed: 0, failed: 0, skipped: 0, failures: [] };
+
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(names: string[]): Promise<number> {
@@ -56,6 +58,10 @@ async function main(names: string[]): Promise<number> {
     console.log('');
     for (const { name, counts, seconds } of results) {
       console.log(`  ${name.padEnd(10)} ${seconds.toFixed(1).padStart(7)} s   ${summaryLine(counts)}`);
+    }
+    // Repeated here: what a test printed may be far above, or cut off
+    for (const { name, counts } of results) {
+      for (const failure of counts.failures) console.log(`  failed in ${name}: ${failure.replace(ROOT, '')}`);
     }
     const total = sum(results.map((result) => result.counts));
     if (total.skipped > 0) console.log(`  ${total.skipped} skipped: they say above what they miss`);
@@ -82,33 +88,33 @@ async function runSteps(steps: Step[], reports: string): Promise<StepResult[]> {
 }
 
 /** Finds or installs a Chromium and names it to the steps. */
-async function provideChromium(env: NodeJS.ProcessEnv): Promise<TestCounts> {
+async function provideChromium(env: NodeJS.ProcessEnv): Promise<TestResults> {
   try {
     const chromium = await ensureChromium({ log: (line) => console.log(line), env });
     if (chromium.path !== null) {
       env[CHROMIUM_VARIABLE] = chromium.path;
-      return { passed: 0, failed: 0, skipped: 0 };
+      return NO_TEST;
     }
     console.error(`The browser tests need Chromium, and there is none:\n  ${chromium.reasons.join('\n  ')}`);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
   }
-  return { passed: 0, failed: 1, skipped: 0 };
+  return { ...NO_TEST, failed: 1 };
 }
 
-async function timed(name: string, run: () => Promise<TestCounts>): Promise<StepResult> {
+async function timed(name: string, run: () => Promise<TestResults>): Promise<StepResult> {
   const startedAt = performance.now();
   const counts = await run();
   return { name, counts, seconds: (performance.now() - startedAt) / 1000 };
 }
 
-async function runStep(step: Step, reports: string, env: NodeJS.ProcessEnv): Promise<TestCounts> {
+async function runStep(step: Step, reports: string, env: NodeJS.ProcessEnv): Promise<TestResults> {
   const report = join(reports, `${step.name}.json`);
   switch (step.kind) {
     case 'check': {
       let failed = false;
       for (const command of step.commands) failed = (await runTool(command, env)) !== 0 || failed;
-      return { passed: failed ? 0 : 1, failed: failed ? 1 : 0, skipped: 0 };
+      return { ...NO_TEST, passed: failed ? 0 : 1, failed: failed ? 1 : 0 };
     }
     case 'vitest': {
       const args = ['run', `--project=${step.name}`, '--reporter=default', '--reporter=json'];
@@ -127,11 +133,11 @@ async function runStep(step: Step, reports: string, env: NodeJS.ProcessEnv): Pro
 }
 
 /** @returns no test at all when the tool ended before it could write its report */
-function readCounts<Report>(path: string, count: (report: Report) => TestCounts): TestCounts {
+function readCounts<Report>(path: string, count: (report: Report) => TestResults): TestResults {
   try {
     return count(JSON.parse(readFileSync(path, 'utf8')) as Report);
   } catch (error) {
     console.error(`No usable test report: ${error instanceof Error ? error.message : String(error)}`);
-    return { passed: 0, failed: 0, skipped: 0 };
+    return NO_TEST;
   }
 }

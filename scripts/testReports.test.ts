@@ -1,9 +1,18 @@
 import { describe, expect, test } from 'vitest';
 import { countPlaywright, countVitest, judge, sum, summaryLine } from './testReports.ts';
 
-const passedFile = { status: 'passed', assertionResults: [{ status: 'passed' }, { status: 'pending' }] };
-const failedFile = { status: 'failed', assertionResults: [{ status: 'failed' }, { status: 'passed' }] };
-const brokenFile = { status: 'failed', assertionResults: [] };
+const passed = { fullName: 'adds', status: 'passed' };
+const passedFile = {
+  name: 'a.test.ts',
+  status: 'passed',
+  assertionResults: [passed, { fullName: 'waits', status: 'pending' }],
+};
+const failedFile = {
+  name: 'b.test.ts',
+  status: 'failed',
+  assertionResults: [{ fullName: 'subtracts', status: 'failed' }, passed],
+};
+const brokenFile = { name: 'c.test.ts', status: 'failed', assertionResults: [] };
 
 describe('countVitest', () => {
   test('takes the counts of the report', () => {
@@ -12,18 +21,33 @@ describe('countVitest', () => {
       passed: 2,
       failed: 1,
       skipped: 3,
+      failures: ['b.test.ts: subtracts'],
     });
   });
 
   test('a file that could not be loaded is a failed test', () => {
     const report = { numPassedTests: 1, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0 };
-    expect(countVitest({ ...report, testResults: [passedFile, brokenFile] }).failed).toBe(1);
+    const counts = countVitest({ ...report, testResults: [passedFile, brokenFile] });
+    expect(counts).toMatchObject({ failed: 1, failures: ['c.test.ts'] });
   });
 });
 
 test('countPlaywright: a flaky test and an error outside of tests count as failed', () => {
   const stats = { expected: 5, unexpected: 1, flaky: 1, skipped: 2 };
-  expect(countPlaywright({ stats, errors: ['config'] })).toEqual({ passed: 5, failed: 3, skipped: 2 });
+  const inner = {
+    title: 'a group',
+    specs: [
+      { title: 'counts', ok: false },
+      { title: 'shows', ok: true },
+    ],
+  };
+  const suites = [{ title: 'demo.spec.ts', specs: [{ title: 'runs', ok: false }], suites: [inner] }];
+  expect(countPlaywright({ stats, suites, errors: ['config'] })).toEqual({
+    passed: 5,
+    failed: 3,
+    skipped: 2,
+    failures: ['demo.spec.ts: runs', 'demo.spec.ts: a group: counts'],
+  });
 });
 
 describe('judge', () => {

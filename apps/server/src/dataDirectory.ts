@@ -48,6 +48,9 @@ export function filesPathOf(path: string): string {
   return join(path, 'files');
 }
 
+/** An open database that nothing refers to is closed by the garbage collector, and what it locks is free then. */
+const heldLocks = new Set<DatabaseSync>();
+
 /** Two servers on one directory would each run the rounds. SQLite's file lock is released even by `kill -9`. */
 function lock(path: string): () => void {
   const database = new DatabaseSync(join(path, 'server.lock'));
@@ -61,5 +64,9 @@ function lock(path: string): () => void {
       { cause: error },
     );
   }
-  return () => database.close();
+  heldLocks.add(database);
+  return () => {
+    heldLocks.delete(database);
+    database.close();
+  };
 }

@@ -67,6 +67,9 @@ export function openFileLedger(path: string, runId: string): Ledger {
   };
 }
 
+/** An open database that nothing refers to is closed by the garbage collector, and what it locks is free then. */
+const heldLocks = new Set<DatabaseSync>();
+
 /**
  * Holds a run for this process: two would spend the same budget at once. The operating system frees it, however the
  * process ends.
@@ -82,7 +85,11 @@ export function holdRunInFile(path: string, runId: string): (() => void) | null 
     if (errcodeOf(error) === SQLITE_BUSY) return null;
     throw unavailable(path, error);
   }
-  return () => lock.close();
+  heldLocks.add(lock);
+  return () => {
+    heldLocks.delete(lock);
+    lock.close();
+  };
 }
 
 const SQLITE_BUSY = 5;
