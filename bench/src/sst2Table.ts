@@ -1,4 +1,4 @@
-import type { Spread } from '@chorale/simulation';
+import { percent, table } from './markdown.ts';
 import type { Cell, Sst2Config } from './sst2Grid.ts';
 
 export type Sst2Report = {
@@ -82,18 +82,6 @@ export function sst2Markdown({ complete, machine, config, cells }: Sst2Report): 
     '',
     `Machine: ${machine.cpu}, ${machine.cores} cores (one used), Node ${machine.node}, backend ${machine.backend}.`,
   ].join('\n')}\n`;
-}
-
-function percent({ mean, sd }: Spread): string {
-  return sd === null ? (100 * mean).toFixed(1) : `${(100 * mean).toFixed(1)} ± ${(100 * sd).toFixed(1)}`;
-}
-
-/** Columns as wide as their widest cell, so that the source reads like the page. */
-function table(header: readonly string[], lines: readonly (readonly string[])[]): string[] {
-  const widths = header.map((name, i) => Math.max(name.length, ...lines.map((line) => line[i]!.length)));
-  return [header, widths.map((width) => '-'.repeat(width)), ...lines].map(
-    (line) => `| ${line.map((cell, i) => cell.padEnd(widths[i]!)).join(' | ')} |`,
-  );
 }
 
 function small(value: number): string {

@@ -58,7 +58,7 @@ export function serverCharges(server: ServerUnderTest, runId: string): number[][
 export function storedUpdates(server: ServerUnderTest, runId: string, round: number): string[] {
   const store = openSqliteStore(join(server.dataDir, 'chorale.sqlite'));
   try {
-    return store.listUpdates(runId, round).map(({ bytes }) => shaOf(bytes));
+    return [...store.eachUpdate(runId, round)].map(({ bytes }) => shaOf(bytes));
   } finally {
     store.close();
   }

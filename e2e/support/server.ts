@@ -51,10 +51,14 @@ export class ServerUnderTest {
       this.#configPath,
       '--port',
       String(this.#port),
+      // Tests look into the updates after their rounds
+      '--keep-updates',
+      'all',
     ];
     const child = spawn(process.execPath, [SERVER_PROGRAM, ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, ...this.#environment },
+      // Beside the test's own lines only what went wrong
+      env: { CHORALE_LOG_LEVEL: 'warn', ...process.env, ...this.#environment },
     });
     this.#child = child;
     for await (const line of createInterface({ input: child.stdout })) return JSON.parse(line) as Addresses;

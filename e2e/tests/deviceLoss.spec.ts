@@ -84,7 +84,7 @@ test('a GPU that is lost twice: its rounds are given up and computed anew, on it
   await serving.server.kill();
   const store = openSqliteStore(join(serving.server.dataDir, 'chorale.sqlite'));
   for (const round of [1, 2, 3]) {
-    const updates = store.listUpdates(run.runId, round);
+    const updates = [...store.eachUpdate(run.runId, round)];
     expect(updates).toHaveLength(1);
     const { values } = decodeUpdate(updates[0]!.bytes, bindingOf(run));
     expect(Math.hypot(...values)).toBeGreaterThan(0);

@@ -69,7 +69,9 @@ test('the server is killed in the middle of a run and comes back: the tabs recon
     const { planHash, plan } = run;
     const binding = bindingOf({ plan, planHash });
     for (let round = 1; round <= 3; round++) {
-      const updates = store.listUpdates(runId, round).map(({ bytes }) => decodeUpdate(bytes, binding).values);
+      const updates = [...store.eachUpdate(runId, round)].map(
+        ({ bytes }) => decodeUpdate(bytes, binding).values,
+      );
       expect(updates).toHaveLength(3);
       const before = store.getAdapter(runId, round - 1)!.parameters;
       const after = store.getAdapter(runId, round)!.parameters;

@@ -4,11 +4,13 @@ import { neededModelFiles, readCheckpoint } from '@chorale/model';
 import type { ResolvedRun } from '@chorale/protocol';
 import {
   availabilitySchema,
+  handshakeSchema,
   bindingOf,
   decodeUpdate,
   joinSchema,
   largestUpdateBytes,
   leaveSchema,
+  offerSchema,
   updateSchema,
 } from '@chorale/protocol';
 import { SMALL_RUN, fetchRun, untilRun } from '../support/runs.ts';
@@ -70,18 +72,24 @@ function messagesIn({ texts }: Outgoing): [event: string, value: unknown][] {
 /** What a tab may say over its socket. Strict schemas: no field more. */
 const SCHEMAS = {
   join: joinSchema,
+  offer: offerSchema,
   availability: availabilitySchema,
   update: updateSchema,
   leave: leaveSchema,
 } as const;
 
 function expectStrictMessages(outgoing: Outgoing, events: (keyof typeof SCHEMAS)[]): void {
+  const handshakes = outgoing.texts.flatMap((frame) => /^40\/contribute,(.*)$/s.exec(frame)?.[1] ?? []);
+  expect(handshakes.length).toBeGreaterThan(0);
+  for (const handshake of handshakes) handshakeSchema.parse(JSON.parse(handshake));
   const messages = messagesIn(outgoing);
   expect(new Set(messages.map(([event]) => event))).toEqual(new Set(events));
   for (const [event, value] of messages) SCHEMAS[event as keyof typeof SCHEMAS].parse(value);
 }
 
-const keptIdentitySchema = joinSchema.shape.identity.unwrap().extend({ planHash: joinSchema.shape.planHash });
+const keptIdentitySchema = handshakeSchema.shape.identity
+  .unwrap()
+  .extend({ planHash: joinSchema.shape.planHash });
 
 /** Beside the socket, who she is and what she agreed to, for when the browser loses it; nothing else. */
 function expectOnlyIdentityPosted({ posted }: Outgoing, { runId, planHash }: ResolvedRun): void {

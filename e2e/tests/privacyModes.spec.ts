@@ -23,7 +23,7 @@ async function storedUpdates({ server, contributeUrl }: Serving): Promise<Decode
   const updates = rounds
     .slice(1)
     .flatMap(({ round }) =>
-      store.listUpdates(run.runId, round).map(({ bytes }) => decodeUpdate(bytes, binding)),
+      [...store.eachUpdate(run.runId, round)].map(({ bytes }) => decodeUpdate(bytes, binding)),
     );
   store.close();
   return updates;

@@ -1,11 +1,14 @@
 import { join } from 'node:path';
 import type { RunConfigInput, TrainedRange } from '@chorale/protocol';
-import { bindingOf, decodeUpdate, encodedBytes, trainedRangeOf } from '@chorale/protocol';
+import { bindingOf, decodeUpdate, trainedRangeOf } from '@chorale/protocol';
 import { openSqliteStore } from '@chorale/store';
 import { SMALL_RUN, csvRows, untilRun } from '../support/runs.ts';
 import { contribute, statusOf } from '../support/tab.ts';
 import type { Serving } from '../support/test.ts';
 import { expect, test } from '../support/test.ts';
+
+/** Of every update: see packages/protocol/src/codec/header.ts. */
+const HEADER_BYTES = 88;
 
 /** Two tabs; the small run of the other tests, with another strategy. */
 function runOf(strategy: 'lora' | 'rolora', roundCount: number): RunConfigInput {
@@ -26,7 +29,7 @@ async function roundsOf({ server, contributeUrl }: Serving) {
   const store = openSqliteStore(join(server.dataDir, 'chorale.sqlite'));
   const facts = rounds.slice(1).map(({ round, uplinkBytes }): RoundFacts => {
     const range = trainedRangeOf(run.plan, round);
-    const stored = store.listUpdates(run.runId, round);
+    const stored = [...store.eachUpdate(run.runId, round)];
     const updates = stored.map(({ bytes }) => decodeUpdate(bytes, bindingOf(run)));
     const before = store.getAdapter(run.runId, round - 1)!.parameters;
     const after = store.getAdapter(run.runId, round)!.parameters;
@@ -66,7 +69,7 @@ test('rolora: real tabs train B and A in turns, and each round sends only what i
   expect(plan.parameterCount).toBe(2 * FACTOR + HEAD);
   const b = { start: 0, end: FACTOR + HEAD };
   const a = { start: FACTOR, end: 2 * FACTOR + HEAD };
-  const bytes = Array(2).fill(encodedBytes(FACTOR + HEAD));
+  const bytes = Array(2).fill(HEADER_BYTES + 4 * (FACTOR + HEAD));
   expect(facts).toEqual([b, a, b, a].map((range) => ({ range, updateBytes: bytes, changed: range })));
 });
 
@@ -79,6 +82,6 @@ test('lora: A and B are trained and sent in every round', async ({ serve, newTab
   }
   const { facts } = await roundsOf(served);
   const all = { start: 0, end: 2 * FACTOR + HEAD };
-  const bytes = Array(2).fill(encodedBytes(2 * FACTOR + HEAD));
+  const bytes = Array(2).fill(HEADER_BYTES + 4 * (2 * FACTOR + HEAD));
   expect(facts).toEqual([all, all].map((range) => ({ range, updateBytes: bytes, changed: range })));
 });

@@ -44,7 +44,9 @@ test('three tabs train three rounds on WebGPU, and the aggregate is the mean of 
     const { planHash, plan } = run;
     const binding = bindingOf({ plan, planHash });
     for (let round = 1; round <= 3; round++) {
-      const updates = store.listUpdates(run.runId, round).map(({ bytes }) => decodeUpdate(bytes, binding));
+      const updates = [...store.eachUpdate(run.runId, round)].map(({ bytes }) =>
+        decodeUpdate(bytes, binding),
+      );
       expect(updates.map((update) => update.round)).toEqual([round, round, round]);
       const before = store.getAdapter(run.runId, round - 1)!.parameters;
       const after = store.getAdapter(run.runId, round)!.parameters;

@@ -1,7 +1,10 @@
 import { useEffect, useRef, useSyncExternalStore } from 'react';
-import { Brand, Notice, Progress, StatusChip } from '@chorale/ui';
+import { ActionButton, Brand, Notice, Progress, StatusChip } from '@chorale/ui';
 import { messages } from './messages.ts';
+import type { Route } from './route.ts';
 import { Link, useRoute } from './router.tsx';
+import { LogScreen } from './safety/LogScreen.tsx';
+import { safetyMessages } from './safety/safetyMessages.ts';
 import { RunScreen } from './screens/RunScreen.tsx';
 import { RunsScreen } from './screens/RunsScreen.tsx';
 import { SignInScreen } from './screens/SignInScreen.tsx';
@@ -19,7 +22,7 @@ export function App({ source }: { source: AdminSource }) {
     route.screen === 'run'
       ? runs?.find(({ detail }) => detail.run.runId === route.runId)?.detail.run.plan.config.name
       : undefined;
-  const title = session.status === 'signed-out' ? messages.signIn.title : (runName ?? messages.runs.title);
+  const title = session.status === 'signed-out' ? messages.signIn.title : (runName ?? titleOf(route));
   useEffect(() => {
     document.title = messages.title(title);
   }, [title]);
@@ -34,7 +37,15 @@ export function App({ source }: { source: AdminSource }) {
         <Link to={{ screen: 'runs' }} className="ch-brand">
           <Brand suffix={messages.suffix} />
         </Link>
-        <div role="status">{signedIn && <ConnectionChip connection={connection} />}</div>
+        <div className="ch-row">
+          <div role="status">{signedIn && <ConnectionChip connection={connection} />}</div>
+          {signedIn && (
+            <>
+              <Link to={{ screen: 'log' }}>{safetyMessages.log}</Link>
+              <ActionButton onAction={source.signOut}>{safetyMessages.signOut}</ActionButton>
+            </>
+          )}
+        </div>
       </header>
       <main id="content" className="page" tabIndex={-1}>
         {session.status === 'checking' && <Progress label={messages.loading} value={null} />}
@@ -65,6 +76,7 @@ export function App({ source }: { source: AdminSource }) {
                   source={source}
                 />
               )}
+              {route.screen === 'log' && <LogScreen source={source} />}
               {route.screen === 'unknown' && (
                 <>
                   <h1>{messages.unknownScreen}</h1>
@@ -79,6 +91,10 @@ export function App({ source }: { source: AdminSource }) {
       </main>
     </>
   );
+}
+
+function titleOf({ screen }: Route): string {
+  return screen === 'log' ? safetyMessages.logScreen.title : messages.runs.title;
 }
 
 function ConnectionChip({ connection }: { connection: Connection }) {

@@ -6,12 +6,13 @@ import { ChoraleError } from '@chorale/protocol';
 import { nodeBackend, parseOptions, positiveNumber, wholeNumber } from './options.ts';
 
 export const CONTRIBUTE_USAGE = `chorale contribute --server URL --data FILE [--text COLUMN --label COLUMN [--text-pair COLUMN]]
-                   [--run ID] [--backend wasm|cpu] [--ledger FILE] [--model-cache DIR] [--json]
+                   [--run ID] [--invite CODE] [--backend wasm|cpu] [--ledger FILE] [--model-cache DIR] [--json]
                    [--epsilon-limit E] [--least-noise-multiplier S] [--most-rounds N]
 
 Takes part in a run from this process, with the same code as a tab, until the run ends or a limit of yours is reached.
 WebGPU is for tabs.
 
+  --invite CODE               lets you into a run by invitation; needed for the first time only
   --ledger FILE               where is kept what was spent and who you are to each server; one file a person, since a
                               second process with the same file is refused while the first one takes part in the run
                               (default ${defaultLedgerPath()})
@@ -34,6 +35,7 @@ export async function contribute(args: string[]): Promise<number> {
     label: { type: 'string' },
     'text-pair': { type: 'string' },
     run: { type: 'string' },
+    invite: { type: 'string' },
     backend: { type: 'string', default: 'wasm' },
     ledger: { type: 'string', default: defaultLedgerPath() },
     'model-cache': { type: 'string', default: defaultModelCachePath() },
@@ -49,6 +51,7 @@ export async function contribute(args: string[]): Promise<number> {
     serverUrl: values.server,
     dataPath: values.data,
     runId: values.run ?? null,
+    invite: values.invite ?? null,
     backend: nodeBackend(values.backend),
     columns: {
       text: values.text ?? null,
@@ -76,6 +79,8 @@ export type NodeContribution = {
   serverUrl: string;
   dataPath: string;
   runId: string | null;
+  /** null: the run is open, or this ledger has joined it before. */
+  invite: string | null;
   backend: 'wasm' | 'cpu';
   /** null: guessed from names and contents; `textPair` matters to runs on pairs of texts only. */
   columns: { text: string | null; textPair: string | null; label: string | null };
@@ -93,10 +98,12 @@ export type NodeContribution = {
  * @throws {ChoraleError} what a page would show: the run, the device or the data cannot be used
  */
 export async function contributeUntilEnd(options: NodeContribution): Promise<ContributorState> {
-  const { serverUrl, runId, backend, ledgerPath, modelCachePath, limits, dataPath, onChange } = options;
+  const { serverUrl, runId, invite, backend, ledgerPath, modelCachePath, limits, dataPath, onChange } =
+    options;
   const contributor = createNodeContributor({
     serverUrl,
     runId,
+    invite,
     forcedBackend: backend,
     ledgerPath,
     modelCachePath,
@@ -126,7 +133,8 @@ export async function contributeUntilEnd(options: NodeContribution): Promise<Con
     );
   }
   await contributor.chooseColumns({ text, textPair, label });
-  ready(contributor.getState().rows.report);
+  for (const { count, reason } of ready(contributor.getState().rows.report).skipped)
+    process.stderr.write(`${count} ${count === 1 ? 'row is' : 'rows are'} not used: ${reason}\n`);
   const ended = untilOver(contributor);
   await contributor.join();
   const problem = contributor.getState().limits?.problem;
@@ -203,8 +211,9 @@ function describe(participation: ContributorState['participation']): string {
     case 'waiting':
     case 'paused':
     case 'recovering':
-    case 'disconnected':
       return `${participation.status}: ${participation.reason}`;
+    case 'disconnected':
+      return `disconnected: ${participation.error.message}; trying again by itself`;
     case 'training':
       return `training round ${participation.round}`;
     case 'sending':

@@ -1,13 +1,15 @@
 import { ChoraleError } from '@chorale/protocol';
 import { AUDIT_USAGE, audit } from './audit.ts';
+import { backUp } from './backup.ts';
 import { CONTRIBUTE_USAGE, contribute } from './contribute.ts';
 import { DEMO_USAGE, demo } from './demo/demo.ts';
 import { EPSILON_USAGE, epsilon } from './epsilon.ts';
 import { exportAdapter } from './export.ts';
+import { LOAD_USAGE, load } from './load/load.ts';
 import { model } from './model.ts';
 import { MODEL_USAGE } from './modelUsage.ts';
 import { NOISE_USAGE, noise } from './noise.ts';
-import { SERVE_USAGE, serve } from './serve.ts';
+import { serve } from './serve.ts';
 import { SIMULATE_USAGE, simulate } from './simulate.ts';
 
 /** usage: null where the command has its own --help. */
@@ -15,13 +17,15 @@ type Command = { usage: string | null; run: (args: string[]) => Promise<number> 
 
 const COMMANDS: Record<string, Command> = {
   demo: { usage: DEMO_USAGE, run: demo },
-  serve: { usage: SERVE_USAGE, run: serve },
+  serve: { usage: null, run: serve },
   contribute: { usage: CONTRIBUTE_USAGE, run: contribute },
   export: { usage: null, run: exportAdapter },
+  backup: { usage: null, run: backUp },
   simulate: { usage: SIMULATE_USAGE, run: simulate },
   model: { usage: MODEL_USAGE, run: model },
   epsilon: { usage: EPSILON_USAGE, run: epsilon },
   noise: { usage: NOISE_USAGE, run: noise },
+  load: { usage: LOAD_USAGE, run: load },
   audit: { usage: AUDIT_USAGE, run: audit },
 };
 
@@ -31,10 +35,12 @@ const USAGE = `chorale COMMAND [options]
   serve         a server that waits for contributors
   contribute    take part in a run from this process, without a browser
   export        the trained adapter of a run, as Hugging Face PEFT loads it
+  backup        a copy of a server's data directory, while it runs
   simulate      a whole run with many clients in this process, without a network
   model         what a model directory holds, and what it makes of a text
   epsilon       what training costs: epsilon of so many steps with so much noise
   noise         the noise that keeps training within an epsilon
+  load          synthetic contributors against a server: how much it takes, and whether it holds
   audit         attack the training step and compare with what is claimed for it
 
 chorale COMMAND --help says more.

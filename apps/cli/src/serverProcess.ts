@@ -7,7 +7,15 @@ import { ChoraleError } from '@chorale/protocol';
 /** Apps never import each other: the server is a process of its own, and this is where its program lies. */
 export const SERVER_PROGRAM = fileURLToPath(import.meta.resolve('@chorale/server/main.ts'));
 
-export type ServerAddresses = { contributeUrl: string; adminUrl: string; adminToken: string; runId: string };
+export type ServerAddresses = {
+  contributeUrl: string;
+  adminUrl: string;
+  adminToken: string;
+  /** The run of the first config. */
+  runId: string;
+  /** The runs of all configs, each with its own link. */
+  runs: { runId: string; name: string; url: string }[];
+};
 
 const START_TIMEOUT_MS = 60_000;
 
@@ -42,7 +50,11 @@ export async function startServerProcess(
 /** Runs a program in the foreground with this process's terminal; signals reach both. */
 export async function runInForeground(program: string, args: string[]): Promise<number> {
   const child = spawn(process.execPath, [program, ...args], { stdio: 'inherit' });
-  const forward = (signal: NodeJS.Signals) => child.kill(signal);
+  const forward = (signal: NodeJS.Signals) => {
+    // Ctrl-C in a terminal reaches the program by itself; a second one would read as "quit at once".
+    if (signal === 'SIGINT' && process.stdin.isTTY) return;
+    child.kill(signal);
+  };
   process.on('SIGINT', forward);
   process.on('SIGTERM', forward);
   return await new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? 1)));

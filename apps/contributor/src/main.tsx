@@ -4,6 +4,7 @@ import './app.css';
 import { BACKENDS } from '@chorale/protocol';
 import type { ContributorController } from '@chorale/client';
 import { App } from './App.tsx';
+import { forgetInvite, takeInvite } from './invite.ts';
 
 const query = new URLSearchParams(location.search);
 const askedBackend = query.get('backend');
@@ -19,6 +20,8 @@ async function createController(): Promise<ContributorController> {
     serverUrl: location.origin,
     runId: query.get('run'),
     forcedBackend,
+    invite: takeInvite(globalThis),
+    onJoined: () => forgetInvite(globalThis),
   });
 }
 

@@ -1,7 +1,8 @@
 import type { PrivacyUnit } from '@chorale/privacy';
 import type { BackendName, RunStatus } from '@chorale/protocol';
-import type { Contribution, DeviceTrouble, Participation, ReadingReason, StopReason } from '@chorale/client';
-import { formatBytes, formatCount, formatEpsilon } from '@chorale/ui';
+import type { DeviceTrouble } from '@chorale/client';
+import { formatCount } from '@chorale/ui';
+import { contributeMessages } from './contributeMessages.ts';
 import { privacyMessages } from './privacyMessages.ts';
 
 const plural = (count: number, one: string, many: string) =>
@@ -157,119 +158,11 @@ export const messages = {
 
   privacy: privacyMessages,
 
-  contribute: {
-    state: (participation: Participation): { title: string; reason: string } => {
-      switch (participation.status) {
-        case 'not-joined':
-          return { title: 'Not started', reason: '' };
-        case 'preparing':
-          return { title: 'Getting ready', reason: participation.what };
-        case 'waiting':
-          return { title: 'Waiting', reason: participation.reason };
-        case 'training':
-          return { title: 'Training on your rows', reason: `Round ${participation.round}` };
-        case 'sending':
-          return {
-            title: 'Sending your update',
-            reason: `Round ${participation.round}: ${formatBytes(participation.payloadBytes)}, limited and mixed as agreed`,
-          };
-        case 'paused':
-          return { title: 'Paused', reason: participation.reason };
-        case 'recovering':
-          return { title: 'Starting your device again', reason: participation.reason };
-        case 'reading':
-          return { title: READING_TITLES[participation.because], reason: participation.message };
-        case 'disconnected':
-          return { title: 'Disconnected', reason: participation.reason };
-        case 'stopped':
-          return { title: END_TITLES[participation.because], reason: participation.message };
-      }
-    },
-    reconnects: 'This page connects again by itself.',
-    keepOpen: 'Keep this tab open. It may be in the background.',
-    reading:
-      'Your device trains no more in this run; what it computed before may be sent once more, unchanged. That is what you asked for, and nothing went wrong. You can close this tab, or keep it open and watch the shared model below.',
-    round: 'Round',
-    roundOf: (round: number, all: number) => `${round} of ${all}`,
-    contributed: 'Your accepted updates',
-    sent: 'Sent by you',
-    stepLabel: 'Step of this round',
-    stepDetail: (step: number, all: number) => `${step} of ${all}`,
-    preparing: 'Progress',
-    spent: 'Epsilon spent',
-    spentOf: (spent: number, allowed: number) =>
-      `${formatEpsilon(spent)} of at most ${formatEpsilon(allowed)}`,
-    unprotected: 'This run protects nothing.',
-    unprotectedText:
-      'There is no epsilon to spend: it adds no noise, so nothing limits what your updates say about your rows.',
-    noProtection: 'no protection',
-    pause: 'Pause',
-    resume: 'Resume',
-    stop: 'Stop',
-    stopQuestion:
-      'Stop contributing to this run for good? Updates that were already averaged stay in the shared model; nothing more will leave this device.',
-    stopForGood: 'Stop for good',
-    keepGoing: 'Keep contributing',
-    yours: 'Your rounds',
-    noneYet: 'No round yet. Your first one appears here when you are chosen for a cohort.',
-    outcome: 'What became of it',
-    outcomes: {
-      computing: 'computing',
-      sending: 'sending',
-      accepted: 'accepted',
-      late: 'too late, not used',
-      refused: 'refused',
-      abandoned: 'round given up, not used',
-      restored: 'counts as sent',
-      unsent: 'counts, but was not sent',
-    } satisfies Record<Contribution['outcome'], string>,
-    restoredNote:
-      '“Counts as sent”: this browser had lost the record of the round; the server still had it, so nothing was forgotten and nothing is sent again.',
-    spentAfter: 'Epsilon after it',
-    size: 'Size',
-    shared: 'The shared model so far',
-    sharedNote: 'Measured by the server on public test data, not on anybody’s rows.',
-    accuracy: 'Test accuracy',
-    loss: 'Test loss',
-    chart: {
-      round: 'Round',
-      showTable: 'Show as a table',
-      empty: 'No result yet. The first comes before round 1.',
-      summary: (name: string, first: string, last: string, round: number) =>
-        `${name} by round: ${first} at the start, ${last} after round ${round}.`,
-    },
-    endLine: (accepted: number) =>
-      accepted === 0
-        ? 'None of your updates became part of the shared model.'
-        : `${plural(accepted, 'update', 'updates')} of yours became part of the shared model.`,
-    endHelp: {
-      'run-completed': 'Nothing more leaves this device. You can close this tab.',
-      'run-stopped':
-        'Whoever runs it ended the run. Nothing more leaves this device. You can close this tab.',
-      withdrawn: 'Nothing more leaves this device. You can close this tab.',
-      'other-tab': 'This tab sent nothing.',
-      'device-error': 'Nothing unfinished was sent. Close heavy tabs, then open this page again to go on.',
-      refused: 'Nothing more leaves this device. Open the page again to see what the run is like now.',
-    } satisfies Record<StopReason, string>,
-  },
+  contribute: contributeMessages,
 } as const;
-
-const END_TITLES: Record<StopReason, string> = {
-  'run-completed': 'The run is completed',
-  'run-stopped': 'The run was stopped',
-  withdrawn: 'You stopped',
-  'device-error': 'Your device had a problem',
-  'other-tab': 'You contribute in another tab already',
-  refused: 'The server did not accept this device',
-};
 
 const THEN: Record<DeviceTrouble['then'], string> = {
   'opened-again': 'It was started again.',
   'smaller-steps': 'It was started again, to compute fewer rows at a time.',
   'next-backend': 'Another way to compute took its place.',
-};
-
-const READING_TITLES: Record<ReadingReason, string> = {
-  'epsilon-limit': 'Your epsilon limit is reached',
-  'most-rounds': 'Your limit of rounds is reached',
 };

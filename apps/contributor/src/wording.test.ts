@@ -28,6 +28,7 @@ test('both pages have their sentences where this test looks', () => {
   expect(Object.keys(sources).toSorted()).toEqual([
     '../../admin/src/messages.ts',
     '../../admin/src/privacyMessages.ts',
+    './contributeMessages.ts',
     './messages.ts',
     './privacyMessages.ts',
   ]);

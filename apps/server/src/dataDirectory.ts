@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { ChoraleError } from '@chorale/protocol';
@@ -17,17 +17,18 @@ export type DataDirectory = {
 
 /**
  * Opens all a server keeps: `chorale.sqlite`, `files/`, `hub/`, and a lock that ends with the process however it ends.
- * @throws {ChoraleError} CONFIG_INVALID when another server has it open; STORE_ERROR when a newer release wrote it
+ * @throws {ChoraleError} CONFIG_INVALID when another server has it open; STORE_DAMAGED when what is
+ *   there is no whole database, or a newer release wrote it
  */
 export function openDataDirectory(path: string): DataDirectory {
   mkdirSync(path, { recursive: true });
   const unlock = lock(path);
   try {
-    const store = openSqliteStore(databasePathOf(path));
+    const store = openStore(path);
     return {
       store,
       files: openFileStore(filesPathOf(path)),
-      hubModelsPath: join(path, 'hub'),
+      hubModelsPath: hubPathOf(path),
       close() {
         store.close();
         unlock();
@@ -39,6 +40,18 @@ export function openDataDirectory(path: string): DataDirectory {
   }
 }
 
+/** Files of runs without a database: it was lost, and a new one would start from zero without a word. */
+function openStore(path: string): Store {
+  const [database, files] = [databasePathOf(path), filesPathOf(path)];
+  if (!existsSync(database) && existsSync(files) && readdirSync(files).length > 0) {
+    throw new ChoraleError(
+      'STORE_DAMAGED',
+      `expected a Chorale database at ${database}, there is none beside files of earlier runs; restore a backup (docs/operations.md), or choose another data directory`,
+    );
+  }
+  return openSqliteStore(database);
+}
+
 /** What a program that only reads, beside a server or without one, opens of a data directory. */
 export function databasePathOf(path: string): string {
   return join(path, 'chorale.sqlite');
@@ -46,6 +59,10 @@ export function databasePathOf(path: string): string {
 
 export function filesPathOf(path: string): string {
   return join(path, 'files');
+}
+
+export function hubPathOf(path: string): string {
+  return join(path, 'hub');
 }
 
 /** An open database that nothing refers to is closed by the garbage collector, and what it locks is free then. */

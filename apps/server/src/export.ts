@@ -15,7 +15,7 @@ async function main(args: string[]): Promise<number> {
   } catch (error) {
     const { code, message } = wireError(error);
     if (code !== 'INTERNAL') process.stderr.write(`${code}: ${message}\n`);
-    else stderrLog('error', 'the adapter could not be exported', error);
+    else stderrLog.error({ err: error }, 'the adapter could not be exported');
     return 1;
   }
 }

@@ -1,6 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { BackendName, JoinMessage } from '@chorale/protocol';
-import { ChoraleError } from '@chorale/protocol';
+import type { BackendName, Identity } from '@chorale/protocol';
 import type { Store } from '@chorale/store';
 
 /** A random secret: 32 bytes as base64url. */
@@ -18,40 +17,24 @@ export function tokenMatches(token: string, hash: string): boolean {
   return timingSafeEqual(Buffer.from(hashToken(token), 'hex'), Buffer.from(hash, 'hex'));
 }
 
-export type Identity = { contributorId: string; token: string };
-
-/**
- * Finds the contributor who joins, or makes a new one: a random public pseudonym and a secret that proves it later.
- * @throws {ChoraleError} IDENTITY_INVALID
- */
-export function identify(
-  store: Store,
-  runId: string,
-  identity: JoinMessage['identity'],
-  backend: BackendName,
-): Identity {
-  if (identity === undefined) {
-    const created = { contributorId: randomBytes(10).toString('hex'), token: randomToken() };
-    store.addContributor(runId, {
-      contributorId: created.contributorId,
-      tokenHash: hashToken(created.token),
-      backend,
-    });
-    return created;
-  }
-  if (!isContributor(store, runId, identity)) {
-    throw new ChoraleError(
-      'IDENTITY_INVALID',
-      `expected the token of contributor ${identity.contributorId} in this run, got another; join without an identity to start as somebody new`,
-    );
-  }
-  const stored = store.getContributor(runId, identity.contributorId);
-  if (stored?.backend !== backend) store.setBackend(runId, identity.contributorId, backend);
-  return identity;
+/** A random public pseudonym, and a secret that proves it later. */
+export function newIdentity(): Identity & { tokenHash: string } {
+  const token = randomToken();
+  return { contributorId: randomBytes(10).toString('hex'), token, tokenHash: hashToken(token) };
 }
+
+/** Compared with when there is nobody of that name, so that the answer takes as long. */
+const NOBODY = hashToken(randomToken());
 
 /** Whether the token is that of this contributor in this run. */
 export function isContributor(store: Store, runId: string, { contributorId, token }: Identity): boolean {
   const stored = store.getContributor(runId, contributorId);
-  return stored !== undefined && tokenMatches(token, stored.tokenHash);
+  return tokenMatches(token, stored?.tokenHash ?? NOBODY) && stored !== undefined;
+}
+
+/** Writes down on which backend a contributor trains now, where that changed. */
+export function noteBackend(store: Store, runId: string, contributorId: string, backend: BackendName): void {
+  if (store.getContributor(runId, contributorId)?.backend !== backend) {
+    store.setBackend(runId, contributorId, backend);
+  }
 }

@@ -7,6 +7,7 @@ import { openDataDirectory } from './dataDirectory.ts';
 import { sha256Of } from './fileStore.ts';
 import { readStoredModel } from './models/storedModel.ts';
 import { NO_HUB, TestSite, testParts } from './testServer.fixture.ts';
+import { recordedLog } from './testing/recordedLog.ts';
 import { trainerParts } from './trainerParts.ts';
 
 let site: TestSite;
@@ -19,7 +20,7 @@ afterEach(async () => {
 
 async function prepare(parts = testParts): Promise<PreparedRun> {
   const data = openDataDirectory(site.dataDir);
-  const rest = { hub: NO_HUB, onDownload: () => undefined, log: () => undefined };
+  const rest = { hub: NO_HUB, onDownload: () => undefined, log: recordedLog().log };
   try {
     return await prepareRun(site.configPath, { data, parts, ...rest });
   } finally {

@@ -61,6 +61,7 @@ export async function prepareRun(configPath: string, workshop: RunWorkshop): Pro
     model: { ...model, files: storeModel(data.files, model.files) },
     basisHash: adapter.basisHash,
     parameterCount: adapter.parameterCount,
+    tensors: adapter.tensors,
     trainedRanges: adapter.trainedRanges,
   };
   return {

@@ -53,10 +53,12 @@ describe("the server's copy of a ledger", () => {
     const [a] = await site.joined(server, 1);
     await a!.round(1);
     const charged = async (round: number, payload: Uint8Array) => {
-      const code = codeOf(await a!.ask('update', { runId: server.runId, round }, payload));
+      const code = codeOf(await a!.ask('update', { round }, payload));
       return [code, (await a!.joinOrThrow()).chargedRounds];
     };
-    expect(await charged(1, a!.encode(1, [NaN, 0, 0, 0]))).toEqual(['UPDATE_NOT_FINITE', [1]]);
+    const notFinite = a!.encode(1, U1);
+    new DataView(notFinite.buffer).setFloat32(notFinite.length - 4, NaN, true);
+    expect(await charged(1, notFinite)).toEqual(['UPDATE_NOT_FINITE', [1]]);
     const longer = a!.encode(2, [1, 2, 3, 4, 5], { trainedRanges: [{ start: 0, end: 5 }] });
     expect(await charged(2, longer)).toEqual(['UPDATE_SIZE', [1, 2]]);
     const counts = { correct: 1, rows: 2 };
@@ -72,8 +74,7 @@ describe("the server's copy of a ledger", () => {
     const server = await site.start();
     const [a] = await site.joined(server, 1);
     await a!.round(1);
-    const { runId } = a!.run;
-    const send = (payload: Uint8Array, round = 1) => a!.ask('update', { runId, round }, payload);
+    const send = (payload: Uint8Array, round = 1) => a!.ask('update', { round }, payload);
     expect(codeOf(await send(a!.encode(1, U1, { planHash: 'f'.repeat(64) })))).toBe('UPDATE_MALFORMED');
     expect(codeOf(await send(a!.encode(1, U1, { basisHash: 'f'.repeat(64) })))).toBe('UPDATE_MALFORMED');
     expect(codeOf(await send(a!.encode(2, U1)))).toBe('UPDATE_MALFORMED');
@@ -223,7 +224,7 @@ describe('a contributor whose own limit is reached', () => {
     const server = await site.start();
     const [a] = await site.joined(server, 1);
     await a!.round(1);
-    await a!.ask('availability', { runId: server.runId, availability: 'limit-reached' });
+    await a!.ask('availability', { availability: 'limit-reached' });
     expect((await getDetail(server)).contributors[0]).toMatchObject({ availability: 'limit-reached' });
     await a!.send(1, U1);
     await until(async () => (await getRun(server)).state.status === 'recruiting', 'the next round to wait');

@@ -21,7 +21,7 @@ it("adds up a cohort's noisy counts, the standard deviation of the noise too", a
   ] as const) {
     await one.round(1);
     const payload = one.encode(1, VALUES, {}, counts);
-    expect(await one.ask('update', { runId: server.runId, round: 1 }, payload)).toMatchObject({ ok: true });
+    expect(await one.ask('update', { round: 1 }, payload)).toMatchObject({ ok: true });
   }
   const run = publicRunSchema.parse(
     await until(async () => {
@@ -49,5 +49,5 @@ it('refuses an update that lacks the counts, and one that has them unasked', asy
   const [b] = await site.joined(server, 2);
   await b!.round(1);
   const payload = b!.encode(1, VALUES, {}, COUNTS);
-  expect(codeOf(await b!.ask('update', { runId: server.runId, round: 1 }, payload))).toBe('UPDATE_MALFORMED');
+  expect(codeOf(await b!.ask('update', { round: 1 }, payload))).toBe('UPDATE_MALFORMED');
 });

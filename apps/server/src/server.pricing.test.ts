@@ -137,7 +137,7 @@ describe("a downloaded adapter's card", () => {
     await a!.round(1);
     const late = await site.contributor(server);
     await late.join({ availability: 'paused' });
-    await a!.ask('availability', { runId: server.runId, availability: 'paused' });
+    await a!.ask('availability', { availability: 'paused' });
     await a!.send(1, U1);
     await closed(server);
     expect(await cardOf(server)).toContain('epsilon 0.5 (');

@@ -2,6 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, it } from 'vitest';
 import { modelPiecePath, publicRunSchema, runDetailSchema } from '@chorale/protocol';
 import { openDataDirectory } from './dataDirectory.ts';
+import { sha256Of } from './fileStore.ts';
 import { INITIAL_PARAMETERS, TestSite, asAdmin, getDetail, getRun, until } from './testServer.fixture.ts';
 
 let site: TestSite;
@@ -60,28 +61,28 @@ describe('a server that comes back', () => {
     const data = openDataDirectory(site.dataDir);
     const stored = data.store.getRun(first.runId)!;
     const state = JSON.parse(stored.engineState) as {
-      phase: { status: string; open: { members: unknown[] } };
+      phase: { status: string };
     };
     expect(state.phase.status).toBe('training');
     const ids = [a!.identity!.contributorId, b!.identity!.contributorId];
-    for (const contributorId of ids) {
-      data.store.acceptUpdate(
-        first.runId,
-        2,
-        { contributorId, bytes: a!.encode(2, U1), sha256: contributorId, receivedAtMs: 1 },
-        {
-          status: 'aggregating',
-          engineState: JSON.stringify({
-            ...state,
-            phase: {
-              status: 'aggregating',
-              closed: { round: 2, attempt: 1, startedAtMs: 0, cohort: ids, received: ids },
-              then: 'go-on',
-            },
-          }),
-        },
-      );
-    }
+    const bytes = a!.encode(2, U1);
+    const sha256 = sha256Of(bytes);
+    data.store.acceptUpdates(
+      first.runId,
+      ids.map((contributorId) => ({ round: 2, contributorId, bytes, sha256, receivedAtMs: 1 })),
+      {
+        status: 'aggregating',
+        engineState: JSON.stringify({
+          ...state,
+          phase: {
+            status: 'aggregating',
+            closed: { round: 2, attempt: 1, startedAtMs: 0, cohort: ids },
+            then: 'go-on',
+            sinceMs: 0,
+          },
+        }),
+      },
+    );
     data.close();
     const second = await site.start();
     const run = await until(async () => {
@@ -165,6 +166,26 @@ describe('a server that comes back', () => {
     await expect(site.start()).rejects.toThrow(
       new RegExp(`found run ${server.runId} of another; start with another --data-dir`),
     );
+  });
+
+  it('goes on with the others when one run cannot be opened, and begins none of that name anew', async () => {
+    site = new TestSite();
+    const broken = await site.start();
+    await site.stop(broken);
+    site.writeConfig({ name: 'Another' });
+    const other = await site.start();
+    await site.stop(other);
+    const database = new DatabaseSync(`${site.dataDir}/chorale.sqlite`);
+    database.prepare("UPDATE runs SET engine_state = 'torn' WHERE id = ?").run(broken.runId);
+    database.close();
+    const again = await site.start();
+    expect(again.runId).toBe(other.runId);
+    const [a] = await site.joined(again, 1);
+    expect(a!.run.runId).toBe(other.runId);
+    expect(site.problems).toEqual([expect.stringMatching(`run ${broken.runId} cannot be opened`)]);
+    await site.stop(again);
+    site.writeConfig({});
+    await expect(site.start()).rejects.toThrow(/expected an engine state.*restore a backup/);
   });
 
   it('serves on when a run that has ended was made by another version, and shows it if it can be read', async () => {

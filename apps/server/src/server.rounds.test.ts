@@ -67,7 +67,7 @@ it('runs two rounds to the mean of their updates, measured after each', async ()
       adapterVersion: 1,
       spentEpsilon: 0.5,
       attempt: 1,
-      uplinkBytes: 80 + 16,
+      uplinkBytes: 88 + 16,
     },
     { round: 2, adapterVersion: 2, testAccuracy: afterTwo[0], testLoss: afterTwo[1], spentEpsilon: 1 },
   ]);
@@ -108,6 +108,11 @@ it('takes turns over what rounds train, and leaves the rest of the adapter alone
   const server = await site.start({
     describeAdapter: async (files, config) => ({
       ...(await testParts.describeAdapter(files, config)),
+      tensors: [
+        { name: 'b', count: 2 },
+        { name: 'head', count: 1 },
+        { name: 'a', count: 1 },
+      ],
       trainedRanges,
     }),
   });
@@ -118,7 +123,7 @@ it('takes turns over what rounds train, and leaves the rest of the adapter alone
     codeOf(
       await a!.ask(
         'update',
-        { runId: server.runId, round: 1 },
+        { round: 1 },
         a!.encode(1, U1.slice(0, 2), {
           trainedRanges: [trainedRanges[1]!],
         }),
@@ -136,7 +141,7 @@ it('takes turns over what rounds train, and leaves the rest of the adapter alone
     const run = await getRun(server);
     return run.state.status === 'completed' && run;
   }, 'completed');
-  expect(rounds.map(({ uplinkBytes }) => uplinkBytes)).toEqual([80 + 12, 80 + 12, 80 + 8]);
+  expect(rounds.map(({ uplinkBytes }) => uplinkBytes)).toEqual([88 + 12, 88 + 12, 88 + 8]);
   const zip = new Uint8Array(await (await asAdmin(server, `runs/${server.runId}/adapter.zip`)).arrayBuffer());
   const { unzipSync } = await import('fflate');
   const exported = unzipSync(zip)['adapter_model.safetensors']!;
@@ -149,15 +154,12 @@ it('refuses each wrong update with its own code, and goes on', async () => {
   site = new TestSite();
   const server = await site.start();
   const stranger = await site.contributor(server);
-  const { runId } = stranger.run;
-  expect(codeOf(await stranger.ask('update', { runId, round: 1 }, stranger.encode(1, U1)))).toBe(
-    'NOT_JOINED',
-  );
+  expect(codeOf(await stranger.ask('update', { round: 1 }, stranger.encode(1, U1)))).toBe('NOT_JOINED');
 
   const [a, b] = await site.joined(server, 2);
   await stranger.joinOrThrow();
   await a!.round(1);
-  const send = (payload: unknown, round = 1) => a!.ask('update', { runId, round }, payload);
+  const send = (payload: unknown, round = 1) => a!.ask('update', { round }, payload);
   const good = a!.encode(1, U1);
   expect(codeOf(await stranger.send(1, U1))).toBe('UPDATE_NOT_IN_COHORT');
   expect(codeOf(await send(good.subarray(0, 40)))).toBe('UPDATE_MALFORMED');
@@ -168,13 +170,16 @@ it('refuses each wrong update with its own code, and goes on', async () => {
   expect(codeOf(await send(a!.encode(1, [1, 2], { trainedRanges: [{ start: 0, end: 2 }] })))).toBe(
     'UPDATE_SIZE',
   );
-  expect(codeOf(await a!.send(1, [1, Number.NaN, 1, 1]))).toBe('UPDATE_NOT_FINITE');
-  expect(codeOf(await a!.send(1, [1, Infinity, 1, 1]))).toBe('UPDATE_NOT_FINITE');
+  for (const value of [Number.NaN, Infinity, 2e6]) {
+    const bytes = a!.encode(1, [1, 1, 1, 1]); // our own codec encodes no such value
+    new DataView(bytes.buffer).setFloat32(bytes.length - 12, value, true);
+    expect(codeOf(await send(bytes))).toBe('UPDATE_NOT_FINITE');
+  }
   expect(codeOf(await a!.send(2, U1))).toBe('UPDATE_WRONG_ROUND');
   expect(codeOf(await send('text'))).toBe('MESSAGE_INVALID');
-  expect(codeOf(await a!.ask('update', { runId, round: 1, extra: 1 }, good))).toBe('MESSAGE_INVALID');
-  expect(codeOf(await a!.ask('update', { runId, round: 0 }, good))).toBe('MESSAGE_INVALID');
-  expect(codeOf(await a!.ask('update', { runId: 'other', round: 1 }, good))).toBe('NOT_JOINED');
+  expect(codeOf(await a!.ask('update', { round: 1, extra: 1 }, good))).toBe('MESSAGE_INVALID');
+  expect(codeOf(await a!.ask('update', { round: 0 }, good))).toBe('MESSAGE_INVALID');
+  expect(codeOf(await a!.ask('update', { runId: 'other', round: 1 }, good))).toBe('MESSAGE_INVALID');
   expect((await getRun(server)).state.received).toBe(0);
   const refusals = (await getDetail(server)).contributors.map((one) => one.lastRefusal);
   expect(new Set(refusals)).toEqual(new Set(['UPDATE_NOT_IN_COHORT', 'UPDATE_WRONG_ROUND', null]));
@@ -196,7 +201,7 @@ it('closes a connection that sends more than an update, and nothing else happens
   const [a, b] = await site.joined(server, 2);
   await a!.round(1);
   const disconnected = new Promise((resolve) => a!.socket.once('disconnect', resolve));
-  void a!.ask('update', { runId: a!.run.runId, round: 1 }, new Uint8Array(8192)).catch(() => {});
+  void a!.ask('update', { round: 1 }, new Uint8Array(8192)).catch(() => {});
   expect(await disconnected).toBe('transport close');
   // b alone is above the minimum once the grace of a is over.
   await b!.send(1, U1);
@@ -218,9 +223,7 @@ it('refuses joins that do not fit, each with its code', async () => {
   expect(codeOf(await one.join({ identity: { contributorId: 'nobody00', token } }))).toBe('IDENTITY_INVALID');
   const { contributorId } = await one.joinOrThrow();
   expect(codeOf(await one.join({ identity: { contributorId, token } }))).toBe('IDENTITY_INVALID');
-  expect(codeOf(await one.ask('availability', { runId: server.runId, availability: 'yes' }))).toBe(
-    'MESSAGE_INVALID',
-  );
+  expect(codeOf(await one.ask('availability', { availability: 'yes' }))).toBe('MESSAGE_INVALID');
   expect((await getDetail(server)).contributors).toHaveLength(1);
   await asAdmin(server, `runs/${server.runId}/stop`, { method: 'POST' });
   expect(codeOf(await one.join())).toBe('RUN_ENDED');
@@ -266,17 +269,18 @@ it('does not wait for somebody who leaves, and does not choose those who paused'
   const [a, b] = await site.joined(server, 2);
   await a!.round(1);
   await a!.send(1, U1);
-  expect(codeOf(await b!.ask('leave', { runId: server.runId }))).toBe('ok');
-  expect(codeOf(await b!.send(1, U1))).toBe('NOT_JOINED');
+  expect(codeOf(await b!.ask('leave', {}))).toBe('ok');
+  // Nobody waited for her; who she is stays proved
+  expect(codeOf(await b!.send(1, U1))).toBe('UPDATE_WRONG_ROUND');
   const { state } = await until(async () => {
     const run = await getRun(server);
     return run.state.adapterVersion === 1 && run.state.status === 'recruiting' && run;
   }, 'the next round');
   expect(state).toMatchObject({ round: 2, available: 1, reason: 'waiting for contributors: 1 of 2' });
-  await a!.ask('availability', { runId: server.runId, availability: 'paused' });
+  await a!.ask('availability', { availability: 'paused' });
   await site.joined(server, 1);
   expect((await getRun(server)).state).toMatchObject({ status: 'recruiting', available: 1 });
-  await a!.ask('availability', { runId: server.runId, availability: 'available' });
+  await a!.ask('availability', { availability: 'available' });
   expect(await a!.round(2)).toMatchObject({ adapterVersion: 1 });
 });
 

@@ -1,4 +1,4 @@
-import type { RunConfig, RunPlan, TrainedRange } from '@chorale/protocol';
+import type { PlanTensor, RunConfig, RunPlan, TrainedRange } from '@chorale/protocol';
 import type { StoredModel } from './models/storedModel.ts';
 
 /** A model directory in Hugging Face layout: file name → bytes. */
@@ -13,6 +13,7 @@ export type EvaluationJob = { model: StoredModel; config: RunConfig; rows: Label
 export type AdapterFacts = {
   basisHash: string;
   parameterCount: number;
+  tensors: PlanTensor[];
   trainedRanges: TrainedRange[];
   /** The global adapter of version 0, shape [parameterCount]. */
   initialParameters: Float32Array;

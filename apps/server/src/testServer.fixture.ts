@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Socket } from 'socket.io-client';
+import type { ManagerOptions, Socket, SocketOptions } from 'socket.io-client';
 import { io } from 'socket.io-client';
 import { DEFAULT_ROUND_TIMING } from '@chorale/coordinator';
 import type { RoundTiming } from '@chorale/coordinator';
@@ -9,8 +9,8 @@ import type { LocalCounts, Privatized } from '@chorale/privacy';
 import type {
   Binding,
   ContributorToServer,
+  Identity,
   JoinedMessage,
-  JoinMessage,
   PublicRun,
   Result,
   RoundStartMessage,
@@ -18,13 +18,23 @@ import type {
   RunDetail,
   ServerToContributor,
   UpdateReceipt,
+  WireError,
 } from '@chorale/protocol';
 import { PROTOCOL_VERSION, bindingOf, decodeAdapter, encodeUpdate } from '@chorale/protocol';
 import { sha256Of } from './fileStore.ts';
+import { randomToken } from './identity.ts';
+import type { Log } from './log.ts';
 import type { Hub } from './models/hub.ts';
 import type { RunningServer } from './server.ts';
 import { startServer } from './server.ts';
 import type { ServerParts } from './serverParts.ts';
+import { until } from './testing/until.ts';
+import { readSettings } from './settings/readSettings.ts';
+import type { Settings } from './settings/schema.ts';
+import type { RecordedLine } from './testing/recordedLog.ts';
+import { problemsOf, recordedLog } from './testing/recordedLog.ts';
+
+export { until };
 
 export const PARAMETER_COUNT = 4;
 export const INITIAL_PARAMETERS = Float32Array.of(0.5, 0, -1, 0.25);
@@ -36,6 +46,7 @@ export const testParts: ServerParts = {
   describeAdapter: async (files, config) => ({
     basisHash: sha256Of(`${files.get('weights.bin')!.length}/${config.adapter.seed}`),
     parameterCount: PARAMETER_COUNT,
+    tensors: [{ name: 'classifier.weight', count: PARAMETER_COUNT }],
     trainedRanges: [{ start: 0, end: PARAMETER_COUNT }],
     initialParameters: INITIAL_PARAMETERS,
   }),
@@ -76,6 +87,8 @@ const BASE_CONFIG: RunConfigInput = {
   training: { learningRate: 0.5, samplingRate: 0.1, expectedBatchSize: 8, clippingNorm: 1 },
   privacy: { unit: 'example', targetEpsilon: 3, targetDelta: 1e-5 },
   rounds: { count: 2, cohortSize: 2, minimumUpdates: 1, deadlineSeconds: 60 },
+  // Tests send what no noise makes
+  aggregation: { normWindow: 'off' },
   evaluation: { file: 'test.tsv' },
 };
 
@@ -93,16 +106,24 @@ export class TestSite {
   readonly dataDir = join(this.directory, 'data');
   readonly configPath = join(this.directory, 'run.json');
   readonly pages = { contributor: join(this.directory, 'contributor'), admin: join(this.directory, 'admin') };
-  readonly problems: string[] = [];
+  /** Everything that its servers logged. */
+  readonly logged: RecordedLine[];
+  readonly #log: Log;
   #servers: RunningServer[] = [];
   #contributors: ScriptedContributor[] = [];
 
   constructor(config: Partial<RunConfigInput> = {}) {
+    ({ log: this.#log, lines: this.logged } = recordedLog());
     mkdirSync(join(this.directory, 'model'));
     writeFileSync(join(this.directory, 'model/config.json'), '{}');
     writeFileSync(join(this.directory, 'model/weights.bin'), Uint8Array.of(1, 2, 3));
     writeFileSync(join(this.directory, 'test.tsv'), 'one\ntwo\n');
     this.writeConfig(config);
+  }
+
+  /** Warnings and errors of its servers. */
+  get problems(): string[] {
+    return problemsOf(this.logged);
   }
 
   writeConfig(config: Partial<RunConfigInput>): void {
@@ -120,21 +141,26 @@ export class TestSite {
 
   async start(
     parts: Partial<ServerParts> = {},
-    more: { adminToken?: string; timing?: Partial<RoundTiming>; hub?: Hub } = {},
+    more: {
+      adminToken?: string;
+      timing?: Partial<RoundTiming>;
+      hub?: Hub;
+      settings?: Partial<Settings>;
+      configs?: string[];
+    } = {},
   ): Promise<RunningServer> {
     const server = await startServer({
-      dataDir: this.dataDir,
-      host: '127.0.0.1',
+      ...readSettings([], {}).settings,
       port: 0,
-      configPath: this.configPath,
-      pages: this.pages,
+      ...more.settings,
+      dataDir: this.dataDir,
+      configs: more.configs ?? [this.configPath],
+      pages: [this.pages.contributor, this.pages.admin],
       hub: more.hub ?? NO_HUB,
       onDownload: () => undefined,
       parts: { ...testParts, ...parts },
-      log: (level, message) => {
-        if (level !== 'info') this.problems.push(message);
-      },
-      adminToken: more.adminToken,
+      log: this.#log,
+      adminToken: more.adminToken ?? randomToken(),
       timing: { ...TEST_TIMING, ...more.timing },
     });
     this.#servers.push(server);
@@ -172,25 +198,41 @@ export class TestSite {
 
 export type ReceivedRound = RoundStartMessage & { parameters: Float32Array };
 
-/** Takes part as told: real socket, real bytes, no training. */
+/** Fields of the handshake: `join` opens another socket for them. */
+const HANDSHAKE_FIELDS = ['protocolVersion', 'runId', 'identity', 'invite'];
+
+/** Takes part as told: real socket, real bytes, no training. The socket opens with the first thing that is said on it. */
 export class ScriptedContributor {
   readonly socket: Socket<ServerToContributor, ContributorToServer>;
   readonly run: PublicRun['run'];
   readonly binding: Binding;
-  identity: JoinMessage['identity'];
+  /** Who she is from now on; taken from the server by joining, or set by the test. */
+  identity: Identity | undefined;
   readonly rounds: ReceivedRound[] = [];
   readonly ends: Parameters<ServerToContributor['round:end']>[0][] = [];
   readonly records: Parameters<ServerToContributor['round:record']>[0][] = [];
   readonly states: Parameters<ServerToContributor['run:state']>[0][] = [];
+  /** Whom the open socket speaks for: by its handshake, or by what joining on it answered. */
+  #speaksFor: string | undefined;
+  #handshake: Record<string, unknown> = {};
 
-  constructor(server: RunningServer, { run }: PublicRun, origin?: string) {
+  /** @param options more of socket.io-client's */
+  constructor(
+    server: Pick<RunningServer, 'contributeUrl'>,
+    { run }: PublicRun,
+    origin?: string,
+    options: Partial<ManagerOptions & SocketOptions> = {},
+  ) {
     this.run = run;
     this.binding = bindingOf(run);
     this.socket = io(`${server.contributeUrl}contribute`, {
       transports: ['websocket'],
       forceNew: true,
+      autoConnect: false,
       reconnection: false,
+      auth: (send) => send(this.#handshake),
       ...(origin === undefined ? {} : { extraHeaders: { origin } }),
+      ...options,
     });
     this.socket.on('round:start', (message, payload) => {
       const bytes = payload instanceof Uint8Array ? payload : new Uint8Array(payload);
@@ -201,27 +243,74 @@ export class ScriptedContributor {
     this.socket.on('run:state', (state) => this.states.push(state));
   }
 
+  /**
+   * Opens a socket anew, whatever was open.
+   * @param changes fields of the handshake that differ from the honest one
+   * @returns the error it was refused with, if any
+   */
+  async connect(changes: Record<string, unknown> = {}): Promise<Result<null>> {
+    this.socket.disconnect();
+    this.#handshake = {
+      protocolVersion: PROTOCOL_VERSION,
+      runId: this.run.runId,
+      ...(this.identity ? { identity: this.identity } : {}),
+      ...changes,
+    };
+    const refused = await new Promise<(Error & { data?: WireError }) | null>((resolve) => {
+      const settle = (error: Error | null): void => {
+        this.socket.off('connect', connected);
+        this.socket.off('connect_error', settle);
+        resolve(error);
+      };
+      const connected = (): void => settle(null);
+      this.socket.on('connect', connected);
+      this.socket.on('connect_error', settle);
+      this.socket.connect();
+    });
+    if (refused !== null) {
+      // Without data the WebSocket itself did not come about
+      if (refused.data === undefined) throw refused;
+      return { ok: false, error: refused.data };
+    }
+    const { identity } = this.#handshake as { identity?: Identity };
+    this.#speaksFor = identity?.contributorId;
+    return { ok: true, value: null };
+  }
+
   /** Sends any event with any arguments; resolves with its acknowledgement. */
-  ask<T>(event: string, ...args: unknown[]): Promise<Result<T>> {
+  async ask<T>(event: string, ...args: unknown[]): Promise<Result<T>> {
+    if (!this.socket.connected) {
+      const connected = await this.connect();
+      if (!connected.ok) return connected;
+    }
     const loose = this.socket as unknown as {
       timeout(ms: number): { emitWithAck(...all: unknown[]): Promise<Result<T>> };
     };
     return loose.timeout(5_000).emitWithAck(event, ...args);
   }
 
+  /** Joins, on the open socket when that speaks for her, else on a new one. @param changes of handshake and message */
   async join(changes: Record<string, unknown> = {}): Promise<Result<JoinedMessage>> {
+    const isHandshake = ([key]: [string, unknown]): boolean => HANDSHAKE_FIELDS.includes(key);
+    const entries = Object.entries(changes);
+    const handshake = Object.fromEntries(entries.filter(isHandshake));
+    const hers = this.socket.connected && this.#speaksFor === this.identity?.contributorId;
+    if (!hers || Object.keys(handshake).length > 0) {
+      const connected = await this.connect(handshake);
+      if (!connected.ok) return connected;
+    }
     const result = await this.ask<JoinedMessage>('join', {
-      protocolVersion: PROTOCOL_VERSION,
-      runId: this.run.runId,
       planHash: this.run.planHash,
       basisHash: this.run.plan.basisHash,
       backend: 'wasm',
       availability: 'available',
       chargedRounds: [],
-      ...(this.identity ? { identity: this.identity } : {}),
-      ...changes,
+      ...Object.fromEntries(entries.filter((entry) => !isHandshake(entry))),
     });
-    if (result.ok) this.identity = { contributorId: result.value.contributorId, token: result.value.token };
+    if (result.ok) {
+      this.identity = { contributorId: result.value.contributorId, token: result.value.token };
+      this.#speaksFor = this.identity.contributorId;
+    }
     return result;
   }
 
@@ -244,27 +333,12 @@ export class ScriptedContributor {
   }
 
   send(round: number, values: readonly number[]): Promise<Result<UpdateReceipt>> {
-    return this.ask('update', { runId: this.run.runId, round }, this.encode(round, values));
+    return this.ask('update', { round }, this.encode(round, values));
   }
 
   /** Waits for the newest round:start of this round. */
   async round(round: number): Promise<ReceivedRound> {
     return until(() => this.rounds.findLast((one) => one.round === round), `round:start of round ${round}`);
-  }
-}
-
-/** Polls until there is something. */
-export async function until<T>(
-  read: () => T | undefined | false | Promise<T | undefined | false>,
-  what: string,
-  timeoutMs = 8_000,
-): Promise<T> {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    const value = await read();
-    if (value !== undefined && value !== false) return value;
-    if (Date.now() > end) throw new Error(`waited ${timeoutMs} ms for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 
@@ -277,10 +351,17 @@ export async function getRun(server: RunningServer, runId = 'current'): Promise<
 export function asAdmin(
   server: RunningServer,
   path: string,
-  init: { method?: string } = {},
+  init: { method?: string; body?: unknown } = {},
 ): Promise<Response> {
-  const headers = { authorization: `Bearer ${server.adminToken}` };
-  return fetch(`${server.contributeUrl}api/admin/${path}`, { ...init, headers });
+  const { method = 'GET', body } = init;
+  return fetch(`${server.contributeUrl}api/admin/${path}`, {
+    method,
+    headers: {
+      authorization: `Bearer ${server.adminToken}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
 }
 
 export async function getDetail(server: RunningServer): Promise<RunDetail> {

@@ -1,5 +1,5 @@
-import type { JoinMessage, JoinedMessage, PublicRun } from '@chorale/protocol';
-import { ChoraleError, PROTOCOL_VERSION } from '@chorale/protocol';
+import type { Handshake, JoinMessage, JoinedMessage, PublicRun } from '@chorale/protocol';
+import { ChoraleError, PROTOCOL_VERSION, inviteCodeSchema } from '@chorale/protocol';
 import type { IdentityBackup } from './identityBackup.ts';
 import type { Identity, Ledger } from './ledger.ts';
 import type { RunConnection } from './runConnection.ts';
@@ -10,7 +10,8 @@ export type AdmissionOptions = {
   ledger: Ledger;
   /** null where there is none. */
   identityBackup: IdentityBackup | null;
-  connection: RunConnection;
+  /** The code that lets her into a run by invitation; null when she has none. */
+  invite: string | null;
   spending: Spending;
 };
 
@@ -19,23 +20,33 @@ export class Admission {
   readonly #options: AdmissionOptions;
   /** Her name is in the backup; once a page is enough. */
   #backedUp = false;
+  /** In this visit; the connection may break before the ledger has written it. */
+  #joinedAs: Identity | null = null;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
   }
 
   /**
-   * Who she was before: from the ledger; when its storage was lost, from the backup, and the server's copy brings the
-   * rest back.
-   * @returns null only when neither knows her
-   * @throws {ChoraleError} PLAN_CHANGED: she agreed to another plan; LEDGER_UNAVAILABLE; DISCONNECTED: whether she was
-   *   here before cannot be told now, and as somebody new she would start from zero
+   * What the server hears as a socket opens: who she was before, else her invite.
+   * @throws {ChoraleError} as `#identityOf`; INVITE_INVALID: it cannot be one
    */
-  async identity(): Promise<Identity | null> {
-    const { run, ledger, identityBackup } = this.#options;
-    const identity = (await ledger.identity()) ?? (await identityBackup?.read(run.runId)) ?? null;
-    if (identity && identity.planHash !== run.planHash) throw otherRun('its plan has changed');
-    return identity;
+  async handshake(): Promise<Handshake> {
+    const { run, invite } = this.#options;
+    const identity = await this.#identityOf();
+    const common = { protocolVersion: PROTOCOL_VERSION, runId: run.runId };
+    if (identity) {
+      const { contributorId, token } = identity;
+      return { ...common, identity: { contributorId, token } };
+    }
+    if (invite === null) return common;
+    if (!inviteCodeSchema.safeParse(invite).success) {
+      throw new ChoraleError(
+        'INVITE_INVALID',
+        'Expected an invite code of 16 to 64 letters, digits, "-" and "_", got something else. Copy the whole link or code that you were sent.',
+      );
+    }
+    return { ...common, invite };
   }
 
   /**
@@ -43,25 +54,39 @@ export class Admission {
    * @throws {ChoraleError} what the server answered; TIMEOUT; LEDGER_UNAVAILABLE
    */
   async join(
-    identity: Identity | null,
+    connection: RunConnection,
     { backend, availability }: Pick<JoinMessage, 'backend' | 'availability'>,
   ): Promise<JoinedMessage> {
-    const { run, ledger, connection, spending } = this.#options;
-    const { runId, planHash, plan } = run;
+    const { run, ledger, spending } = this.#options;
+    const { planHash, plan } = run;
     const joined = await connection.join({
-      protocolVersion: PROTOCOL_VERSION,
-      runId,
       planHash,
       basisHash: plan.basisHash,
       backend,
       availability,
       chargedRounds: spending.chargedRounds,
-      ...(identity ? { identity: { contributorId: identity.contributorId, token: identity.token } } : {}),
     });
     const { contributorId, token } = joined;
-    await ledger.saveIdentity({ contributorId, token, planHash });
-    void this.#backUp({ contributorId, token, planHash });
+    const identity = { contributorId, token, planHash };
+    this.#joinedAs = identity;
+    await ledger.saveIdentity(identity);
+    void this.#backUp(identity);
     return joined;
+  }
+
+  /**
+   * Who she was before: from this visit or the ledger; when its storage was lost, from the backup, and the server's copy
+   * brings the rest back.
+   * @returns null only when none of them knows her
+   * @throws {ChoraleError} PLAN_CHANGED: she agreed to another plan; LEDGER_UNAVAILABLE; DISCONNECTED: whether she was
+   *   here before cannot be told now, and as somebody new she would start from zero
+   */
+  async #identityOf(): Promise<Identity | null> {
+    const { run, ledger, identityBackup } = this.#options;
+    const identity =
+      this.#joinedAs ?? (await ledger.identity()) ?? (await identityBackup?.read(run.runId)) ?? null;
+    if (identity && identity.planHash !== run.planHash) throw otherRun('its plan has changed');
+    return identity;
   }
 
   /**

@@ -1,5 +1,7 @@
 import { wrap } from 'comlink';
 import type { BackendName } from '@chorale/protocol';
+import { browserConditions } from './browserConditions.ts';
+import { browserWakeups } from './browserWakeups.ts';
 import { Contributor } from './contributor.ts';
 import { cookieBackup } from './identityBackup.ts';
 import { openIndexedDbLedger } from './indexedDbLedger.ts';
@@ -12,12 +14,16 @@ import { carryErrorCodes } from './workerLink.ts';
  * A contributor in a browser tab: training in a Web Worker, the ledger in IndexedDB, one tab a run by a Web Lock.
  * @param runId null for the server's current run
  * @param forcedBackend a backend the person asked for, or null to choose
+ * @param invite the code of a run by invitation, or null
+ * @param onJoined called each time that the server has let her in
  * @param stepTimeoutMs a device that makes no step for so long is stuck; default ten minutes
  */
 export function createContributor(options: {
   serverUrl: string;
   runId: string | null;
   forcedBackend: BackendName | null;
+  invite: string | null;
+  onJoined?: () => void;
   stepTimeoutMs?: number;
 }): ContributorController {
   carryErrorCodes();
@@ -28,6 +34,8 @@ export function createContributor(options: {
     holdRun,
     identityBackup: cookieBackup(options.serverUrl),
     askToKeep,
+    conditions: browserConditions(),
+    wakeups: browserWakeups,
   });
 }
 

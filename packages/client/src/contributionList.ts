@@ -32,9 +32,10 @@ export class ContributionList {
   /** Taking part is over: what was under way will not go on. */
   end(): void {
     for (const { round, outcome } of this.#store.state.contributions) {
-      if (outcome !== 'computing') continue;
+      if (outcome !== 'computing' && outcome !== 'sending') continue;
       const entry = this.#spending.entry(round);
       if (entry && entry.outcome !== 'pending') this.showEntry(entry);
+      else if (outcome === 'sending') this.show(round, 'unanswered');
       else this.show(round, entry ? 'unsent' : 'abandoned');
     }
   }

@@ -9,6 +9,7 @@ import { Contributor } from './contributor.ts';
 import type { Ledger } from './ledger.ts';
 import { openMemoryLedger } from './ledger.ts';
 import type { Limits } from './state.ts';
+import { FakeConditions } from './testing/fakeConditions.ts';
 import { ScriptedServer, publicRun, quiet, until } from './testing/scriptedServer.ts';
 import { ScriptedTrainer } from './testing/scriptedTrainer.ts';
 
@@ -36,6 +37,9 @@ async function open(
         released += 1;
       }),
     identityBackup: null,
+    invite: null,
+    conditions: null,
+    wakeups: () => () => undefined,
     ...options,
   });
 }
@@ -631,4 +635,45 @@ describe('a worker that died', () => {
     expect(state().participation).toMatchObject({ status: 'stopped', because: 'device-error' });
     expect(server.joins).toEqual([]);
   });
+});
+
+describe('when to contribute', () => {
+  test('is shown from the start, kept, and pauses what is joined', async () => {
+    const conditions = new FakeConditions();
+    await open({ conditions });
+    expect(state().conditions).toEqual({ choices: conditions.kept, reading: conditions.reading });
+    await prepare();
+    await contributor.join();
+    await until(() => state().participation.status === 'waiting', 'the join');
+    conditions.change({ hidden: true });
+    expect(state().conditions!.reading.hidden).toBe(true);
+    expect(state().participation.status).toBe('waiting');
+    contributor.setConditions({ battery: true, metered: true, hidden: true });
+    expect(state().conditions!.choices).toEqual(conditions.kept);
+    expect(conditions.kept.hidden).toBe(true);
+    expect(state().participation).toMatchObject({ status: 'paused', by: 'hidden' });
+    contributor.goOn();
+    expect(state().participation.status).toBe('waiting');
+    await contributor.stop();
+    expect(conditions.watched).toBe(false);
+  });
+
+  test('is nothing where a device is meant to work always', async () => {
+    await open();
+    expect(state().conditions).toBeNull();
+    contributor.setConditions({ battery: true, metered: true, hidden: true });
+    contributor.goOn();
+    expect(state().conditions).toBeNull();
+  });
+});
+
+test('an invite goes along, and its page hears when it has done its work', async () => {
+  let joins = 0;
+  await open({ invite: 'an-invite-code-of-enough-letters', onJoined: () => (joins += 1) });
+  await prepare();
+  expect(joins).toBe(0);
+  await contributor.join();
+  await until(() => state().participation.status === 'waiting', 'the join');
+  expect(server.handshakes).toMatchObject([{ invite: 'an-invite-code-of-enough-letters' }]);
+  expect(joins).toBe(1);
 });

@@ -1,30 +1,35 @@
 import { proxy } from 'comlink';
 import type { DpEvent } from '@chorale/privacy';
-import { eventOfRounds, roundEpsilonUp } from '@chorale/privacy';
 import type { BackendName, PublicRun } from '@chorale/protocol';
-import { ChoraleError, hashPlan } from '@chorale/protocol';
+import { ChoraleError } from '@chorale/protocol';
 import { privacyPlanOf } from '@chorale/trainer/privacyPlan';
 import type { PricedEpsilon } from './accounting.ts';
-import { composition, perExample } from './accounting.ts';
+import type { ConditionChoices, ConditionSource } from './conditions.ts';
+import { ConditionWatch } from './conditions.ts';
 import type { IdentityBackup } from './identityBackup.ts';
 import type { Ledger, OpenLedger } from './ledger.ts';
-import type { LimitedRun } from './ownLimits.ts';
-import { DEFAULT_STEP_TIMEOUT_MS, RoundLoop } from './roundLoop.ts';
-import { fetchRun } from './runConnection.ts';
+import { DEFAULT_SETTLE_TIMEOUT_MS, DEFAULT_STEP_TIMEOUT_MS, RoundLoop } from './roundLoop.ts';
+import { RowChoice } from './rowChoice.ts';
+import { fetchRun } from './runFacts.ts';
+import {
+  assertPlanHash,
+  assertSecureContext,
+  otherRunsEpsilon,
+  priceRun,
+  readEarlierVisit,
+} from './runVisit.ts';
 import { SEND_TICK_MS } from './sendTick.ts';
-import { Spending } from './spending.ts';
 import type {
   ChosenColumns,
-  ClientError,
   ContributorController,
   ContributorState,
   DeviceReport,
   Limits,
-  RowsState,
 } from './state.ts';
 import { StateStore, clientError } from './stateStore.ts';
 import { answerInTime } from './timeLimits.ts';
 import { VisitLimits } from './visitLimits.ts';
+import type { Wakeups } from './wakeups.ts';
 import type { TrainerWorker } from './workerLink.ts';
 
 export type ContributorOptions = {
@@ -46,19 +51,15 @@ export type ContributorOptions = {
   identityBackup: IdentityBackup | null;
   /** Asks the browser, as she joins, not to evict what is kept. */
   askToKeep?: (() => void) | undefined;
+  /** The code that lets her into a run by invitation; null when she has none. */
+  invite: string | null;
+  /** Called each time that the server has let her in; her invite has done its work. */
+  onJoined?: (() => void) | undefined;
+  /** How the device stands; null: it is used always. */
+  conditions: ConditionSource | null;
+  wakeups: Wakeups;
   /** A device that makes no step for so long is stuck. */
   stepTimeoutMs?: number | undefined;
-};
-
-/** At which the other runs are added up when this one, without protection, names no delta. */
-const FALLBACK_DELTA = 1e-5;
-
-/** What an earlier visit left; a problem in its place when it cannot be read. */
-type EarlierVisit = {
-  ledger: Ledger | null;
-  spentEpsilon: number | null;
-  limits: Limits | null;
-  problem: ClientError | null;
 };
 
 const OTHER_TAB =
@@ -71,10 +72,10 @@ export class Contributor implements ContributorController {
   readonly #worker: TrainerWorker;
   readonly #stepTimeoutMs: number;
   #loop: RoundLoop | null = null;
-  /** Counts choices of rows: answers about earlier ones are not shown. */
-  #choice = 0;
+  readonly #rows: RowChoice;
   #ledger: Ledger | null = null;
   readonly #limits: VisitLimits;
+  readonly #conditions: ConditionWatch | null;
   #workerFailure: ChoraleError | null = null;
   readonly #workerFailed = Promise.withResolvers<void>();
 
@@ -83,12 +84,16 @@ export class Contributor implements ContributorController {
     this.#stepTimeoutMs = options.stepTimeoutMs ?? DEFAULT_STEP_TIMEOUT_MS;
     this.#worker = options.openWorker();
     const { trainer } = this.#worker;
+    this.#rows = new RowChoice(this.#store, trainer);
     const accountant = {
-      epsilonOf: (event: DpEvent, delta: number) => this.#epsilonOf(event, delta),
+      epsilonOf: this.#epsilonOf,
       roundsWithin: (...question: Parameters<typeof trainer.roundsWithin>) =>
         answerInTime(trainer.roundsWithin(...question), this.#stepTimeoutMs),
     };
     this.#limits = new VisitLimits(this.#store, accountant, options.limits ?? {});
+    this.#conditions =
+      options.conditions && new ConditionWatch(options.conditions, () => this.#onConditions());
+    this.#store.set({ conditions: this.#conditions?.view ?? null });
     this.#worker.onFailed((error) => this.#onWorkerFailed(error));
   }
 
@@ -102,11 +107,10 @@ export class Contributor implements ContributorController {
     this.#workerFailure = failure;
     this.#workerFailed.resolve();
     const failed = { status: 'failed', error: clientError(failure) } as const;
-    const { run, device, rows } = this.#store.state;
+    const { run, device } = this.#store.state;
     if (run.status === 'loading') this.#store.set({ run: failed });
     if (device.status === 'loading') this.#store.set({ device: failed });
-    if (rows.table.status === 'loading') this.#setRows({ table: failed });
-    if (rows.report.status === 'loading') this.#setRows({ ...rows, report: failed });
+    this.#rows.fail(failed.error);
     this.#loop?.fail(failed.error.message);
   }
 
@@ -119,11 +123,14 @@ export class Contributor implements ContributorController {
     try {
       assertSecureContext();
       const value = await fetchRun(this.#options.serverUrl, this.#options.runId);
-      const { plan, planHash } = value.run;
-      assertSamePlan(planHash, await hashPlan(plan));
-      await this.#worker.trainer.setRun(this.#options.serverUrl, plan);
-      const { run, accountingNote } = await this.#priceRun(value);
-      const earlier = await this.#readEarlierVisit(value.run.runId, run.plan);
+      await assertPlanHash(value.run);
+      await this.#worker.trainer.setRun(this.#options.serverUrl, value.run.plan);
+      const { run, accountingNote } = await priceRun(value, this.#epsilonOf);
+      const earlier = await readEarlierVisit(
+        () => this.#openLedger(value.run.runId),
+        run.plan,
+        this.#epsilonOf,
+      );
       this.#store.set({
         run: { status: 'ready', value },
         runState: value.state,
@@ -140,54 +147,23 @@ export class Contributor implements ContributorController {
     }
   }
 
-  /** What the whole plan costs. */
-  async #priceRun({ run }: PublicRun): Promise<{ run: LimitedRun; accountingNote: string | null }> {
-    const plan = privacyPlanOf(run.plan);
-    const roundCount = run.plan.config.rounds.count;
-    if (plan.unit === 'none')
-      return { run: { plan, roundCount, plannedEpsilon: null }, accountingNote: null };
-    const { epsilon, reason } = await this.#epsilonOf(eventOfRounds(plan, roundCount), plan.targetDelta);
-    return { run: { plan, roundCount, plannedEpsilon: roundEpsilonUp(epsilon) }, accountingNote: reason };
-  }
-
   async #openLedger(runId: string): Promise<Ledger> {
     this.#ledger ??= await this.#options.openLedger(runId);
     return this.#ledger;
   }
 
-  /** A ledger that cannot be read keeps her from joining, not from looking at the run; what was spent is not known then. */
-  async #readEarlierVisit(runId: string, plan: LimitedRun['plan']): Promise<EarlierVisit> {
-    try {
-      const ledger = await this.#openLedger(runId);
-      const spending = this.#spending(ledger, plan);
-      await spending.load();
-      const [spentEpsilon, limits] = [await spending.shownEpsilon(), await ledger.limits()];
-      return { ledger, spentEpsilon, limits, problem: null };
-    } catch (error) {
-      if (!(error instanceof ChoraleError) || error.code !== 'LEDGER_UNAVAILABLE') throw error;
-      return { ledger: null, spentEpsilon: null, limits: null, problem: clientError(error) };
-    }
-  }
-
-  /**
-   * All other runs together, at the delta of this one. Where the rows are the same they add up, and no run knows of
-   * another. Not awaited: nothing depends on it.
-   */
+  /** Not awaited: nothing depends on it. */
   async #showOtherRuns(ledger: Ledger, targetDelta: number): Promise<void> {
     try {
-      const events = await ledger.otherRuns();
-      if (events.length === 0) return;
-      const delta = targetDelta > 0 ? targetDelta : FALLBACK_DELTA;
-      const { epsilon } = await this.#epsilonOf(composition(events.map(perExample)), delta);
-      this.#store.set({ otherRunsEpsilon: roundEpsilonUp(epsilon) });
+      const epsilon = await otherRunsEpsilon(ledger, targetDelta, this.#epsilonOf);
+      this.#store.set({ otherRunsEpsilon: epsilon });
     } catch (error) {
       console.error('What was spent in other runs could not be computed; it is not shown.', error);
     }
   }
 
-  #epsilonOf(event: DpEvent, delta: number): Promise<PricedEpsilon> {
-    return answerInTime(this.#worker.trainer.epsilonOf(event, delta), this.#stepTimeoutMs);
-  }
+  #epsilonOf = (event: DpEvent, delta: number): Promise<PricedEpsilon> =>
+    answerInTime(this.#worker.trainer.epsilonOf(event, delta), this.#stepTimeoutMs);
 
   setLimits(limits: Limits): void {
     if (this.#loop || this.#store.state.participation.status !== 'not-joined') return;
@@ -204,58 +180,13 @@ export class Contributor implements ContributorController {
     }
   }
 
-  readFile = (file: File): Promise<void> => this.#openTable(file, file.name);
+  readFile = (file: File): Promise<void> => this.#rows.openTable(file, file.name);
 
-  readText = (text: string): Promise<void> => this.#openTable(new Blob([text]), 'The pasted text');
+  readText = (text: string): Promise<void> => this.#rows.openTable(new Blob([text]), 'The pasted text');
 
-  async #openTable(blob: Blob, name: string): Promise<void> {
-    const choice = ++this.#choice;
-    const setTable = (table: RowsState['table']) => {
-      if (choice === this.#choice) this.#setRows({ table });
-    };
-    setTable({ status: 'loading', fraction: null, what: `Reading ${name}` });
-    try {
-      const value = await this.#worker.trainer.openTable(blob, name);
-      setTable({ status: 'ready', value });
-    } catch (error) {
-      setTable({ status: 'failed', error: clientError(error) });
-    }
-  }
+  chooseColumns = (columns: ChosenColumns): Promise<void> => this.#rows.chooseColumns(columns);
 
-  async chooseColumns(columns: ChosenColumns): Promise<void> {
-    const { table } = this.#store.state.rows;
-    const choice = ++this.#choice;
-    const setReport = (report: RowsState['report']) => {
-      // Rows that were removed or chosen anew meanwhile do not come back
-      if (choice === this.#choice) this.#setRows({ table, columns, report });
-    };
-    let answered = false;
-    const show = (what: string, fraction: number | null) => {
-      // Progress has a channel of its own: the last of it may arrive after the answer
-      if (!answered) setReport({ status: 'loading', fraction, what });
-    };
-    show('Checking the rows', null);
-    try {
-      const value = await this.#worker.trainer.chooseColumns(columns, proxy(show)).finally(() => {
-        answered = true;
-      });
-      setReport({ status: 'ready', value });
-    } catch (error) {
-      setReport({ status: 'failed', error: clientError(error) });
-    }
-  }
-
-  clearRows(): void {
-    this.#choice++;
-    void this.#worker.trainer.closeTable();
-    this.#setRows({});
-  }
-
-  #setRows(rows: Partial<ContributorState['rows']>): void {
-    this.#store.set({
-      rows: { table: { status: 'none' }, columns: null, report: { status: 'none' }, ...rows },
-    });
-  }
+  clearRows = (): void => this.#rows.clear();
 
   async join(): Promise<void> {
     const { run, device, rows, participation } = this.#store.state;
@@ -302,46 +233,38 @@ export class Contributor implements ContributorController {
       limits,
       ledger,
       identityBackup: this.#options.identityBackup,
+      invite: this.#options.invite,
+      conditions: this.#conditions,
+      wakeups: this.#options.wakeups,
       trainer: this.#worker.trainer,
       store: this.#store,
       stepTimeoutMs: this.#stepTimeoutMs,
+      settleTimeoutMs: DEFAULT_SETTLE_TIMEOUT_MS,
       sendTickMs: SEND_TICK_MS,
+      onJoined: () => this.#options.onJoined?.(),
       onEnded: () => {
         release();
+        this.#conditions?.end();
         this.#worker.terminate();
       },
     });
     await this.#loop.start();
   }
 
-  #spending(ledger: Ledger, plan: LimitedRun['plan']): Spending {
-    return new Spending({ ledger, plan, askEpsilon: (event, delta) => this.#epsilonOf(event, delta) });
-  }
-
   pause = (): void => this.#loop?.pause();
 
   resume = (): void => this.#loop?.resume();
 
+  setConditions = (choices: ConditionChoices): void => this.#conditions?.choose(choices);
+
+  goOn = (): void => this.#conditions?.goOn();
+
+  #onConditions(): void {
+    this.#store.set({ conditions: this.#conditions?.view ?? null });
+    this.#loop?.weighConditions();
+  }
+
   async stop(): Promise<void> {
     await this.#loop?.stop();
   }
-}
-
-/** Over plain http browsers give a page no digests, no locks and no WebGPU, except on the server's own machine. */
-function assertSecureContext(): void {
-  // Node has no such notion, and no such limits
-  if (!('isSecureContext' in globalThis) || globalThis.isSecureContext) return;
-  throw new ChoraleError(
-    'DEVICE_UNSUPPORTED',
-    'This page was opened over plain http, where browsers switch off what it needs. Open it by an https address; on the machine of the server itself, http://localhost works too.',
-  );
-}
-
-/** The hash is what the person agrees to and what binds every update, so it must be of this very plan. */
-function assertSamePlan(named: string, computed: string): void {
-  if (named === computed) return;
-  throw new ChoraleError(
-    'PLAN_CHANGED',
-    'The plan the server sent is not the one its hash names. Nothing more is sent; tell the person who runs this.',
-  );
 }

@@ -1,4 +1,4 @@
-import { ChoraleError, joinSchema } from '@chorale/protocol';
+import { ChoraleError, handshakeSchema, joinSchema } from '@chorale/protocol';
 import { z } from 'zod';
 import type { Identity } from './ledger.ts';
 
@@ -13,7 +13,9 @@ export type IdentityBackup = {
   save(runId: string, identity: Identity): Promise<void>;
 };
 
-const identitySchema = joinSchema.shape.identity.unwrap().extend({ planHash: joinSchema.shape.planHash });
+const identitySchema = handshakeSchema.shape.identity
+  .unwrap()
+  .extend({ planHash: joinSchema.shape.planHash });
 const answerSchema = z.strictObject({ identity: identitySchema.nullable() });
 
 /**

@@ -1,4 +1,6 @@
 export { createContributor } from './browserContributor.ts';
+export { LOW_BATTERY, holdsOf } from './conditions.ts';
+export type { ConditionChoices, ConditionKind, ConditionReading, ConditionsView } from './conditions.ts';
 export type {
   BackendCandidate,
   ChosenColumns,

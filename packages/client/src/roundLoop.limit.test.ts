@@ -388,7 +388,8 @@ describe('a name without a ledger', () => {
     identityBackup.kept = IDENTITY(bench.server.run.run.planHash);
     const taker = await bench.join({ identityBackup });
     const { contributorId, token } = identityBackup.kept;
-    expect(bench.server.joins[0]).toMatchObject({ identity: { contributorId, token }, chargedRounds: [] });
+    expect(bench.server.handshakes[0]).toMatchObject({ identity: { contributorId, token } });
+    expect(bench.server.joins[0]).toMatchObject({ chargedRounds: [] });
     expect(await taker.ledger.identity()).toMatchObject({
       contributorId: 'contributor1',
       planHash: bench.server.run.run.planHash,
@@ -400,7 +401,7 @@ describe('a name without a ledger', () => {
     bench = await TestBench.open();
     const identityBackup = new ProbedBackup();
     const taker = await bench.join({ identityBackup });
-    expect(bench.server.joins[0]!.identity).toBeUndefined();
+    expect(bench.server.handshakes[0]!.identity).toBeUndefined();
     expect(identityBackup.kept).toEqual(IDENTITY(bench.server.run.run.planHash));
     bench.server.breakConnections();
     await until(() => bench.server.joins.length === 2, 'the second join');
@@ -423,7 +424,7 @@ describe('a name without a ledger', () => {
     await taker.shows('disconnected');
     expect(bench.server.joins).toEqual([]);
     await taker.shows('waiting');
-    expect(bench.server.joins.map(({ identity }) => identity?.contributorId)).toEqual(['contributor1']);
+    expect(bench.server.handshakes.map(({ identity }) => identity?.contributorId)).toEqual(['contributor1']);
     expect(taker.store.state.spentEpsilon).toBe(roundEpsilonUp(composed(eventOf(1))));
   });
 

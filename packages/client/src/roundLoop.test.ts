@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ChoraleError, decodeAdapter, decodeUpdate } from '@chorale/protocol';
+import { ChoraleError, PROTOCOL_VERSION, decodeAdapter, decodeUpdate } from '@chorale/protocol';
 import { ok, quiet, refusal, until } from './testing/scriptedServer.ts';
 import { ProbedLedger, TestBench } from './testing/takePart.ts';
 
@@ -26,10 +26,9 @@ describe('a round', () => {
   test('is computed from the adapter that came, delivered, and kept without its bytes', async () => {
     const { server } = bench;
     const taker = await bench.join();
+    expect(server.handshakes).toEqual([{ protocolVersion: PROTOCOL_VERSION, runId: 'run-1' }]);
     expect(server.joins).toEqual([
       {
-        protocolVersion: 3,
-        runId: 'run-1',
         planHash: server.run.run.planHash,
         basisHash: server.run.run.plan.basisHash,
         backend: 'cpu',
@@ -223,7 +222,7 @@ describe('the same bytes again, never new ones', () => {
       { round: 1, bytes },
     ]);
     expect(server.joins).toHaveLength(2);
-    expect(server.joins[1]!.identity).toEqual({
+    expect(server.handshakes[1]!.identity).toEqual({
       contributorId: 'contributor1',
       token: 'a-token-of-this-contributor',
     });
@@ -317,14 +316,14 @@ describe('after a reload', () => {
 
     server.answerUpdate = ({ round }) => ok({ round, duplicate: true });
     const after = await bench.enter({ ledger: before.ledger });
-    expect(after.contribution(1)).toMatchObject({ outcome: 'sending', payloadBytes: 80 + 16 });
+    expect(after.contribution(1)).toMatchObject({ outcome: 'sending', payloadBytes: 88 + 16 });
     expect(after.store.state.spentEpsilon).toBe(before.store.state.spentEpsilon);
     await after.settled(1, 'accepted');
     expect(server.updates).toEqual([
       { round: 1, bytes },
       { round: 1, bytes },
     ]);
-    expect(server.joins[1]!.identity).toMatchObject({ contributorId: 'contributor1' });
+    expect(server.handshakes[1]!.identity).toMatchObject({ contributorId: 'contributor1' });
     expect(after.trainer.calls).toEqual([]);
     expect(await after.ledger.entries()).toMatchObject([{ round: 1, outcome: 'accepted', payload: null }]);
   });

@@ -3,9 +3,10 @@ import { io } from 'socket.io-client';
 import type {
   Availability,
   ContributorToServer,
+  ErrorCode,
+  Handshake,
   JoinMessage,
   JoinedMessage,
-  PublicRun,
   RoundEndMessage,
   RoundRecord,
   RoundStartMessage,
@@ -19,22 +20,34 @@ import {
   joinedSchema,
   parseMessage,
   parseResult,
-  publicRunSchema,
   roundEndSchema,
   roundRecordSchema,
   roundStartSchema,
   runStateSchema,
   updateReceiptSchema,
+  wireError,
+  wireErrorSchema,
 } from '@chorale/protocol';
 import { z } from 'zod';
+import { retryDelayMs } from './backoff.ts';
+import type { ClientError } from './state.ts';
 
 const ANSWER_TIMEOUT_MS = 20_000;
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** Whoever was told that she asks too much asks no sooner again than this. */
+const LEAST_DELAY_MS: Partial<Record<ErrorCode, number>> = { RATE_LIMITED: 5_000 };
+
+/** Why there is no connection, and when it is tried again, in milliseconds since 1970; null: just now. */
+export type Retry = { error: ClientError; nextTryAtMs: number | null };
 
 /** What a connection reports; each message has been checked against its schema. */
 export type ConnectionEvents = {
   onConnected(): void;
-  /** The connection broke; it comes back by itself. */
-  onDisconnected(): void;
+  /** The connection broke, or another try to open one failed; it is tried again by itself. */
+  onDisconnected(retry: Retry): void;
+  /** The server does not let this contributor in, or she must not go there; it is not tried again. */
+  onRefused(error: ChoraleError): void;
   /** The server closed the connection on purpose: the same contributor connected from elsewhere. */
   onReplaced(): void;
   onRoundStart(message: RoundStartMessage, adapter: Uint8Array): void;
@@ -46,87 +59,85 @@ export type ConnectionEvents = {
 };
 
 /**
- * Reads a run's public facts.
- * @param runId null for the server's current run
- * @throws {ChoraleError} DISCONNECTED, RUN_UNKNOWN, MESSAGE_INVALID
+ * One contributor's socket, which belongs to one run. It connects again by itself, each time with a fresh socket and
+ * after delays that grow, see `retryDelayMs`.
  */
-export async function fetchRun(serverUrl: string, runId: string | null): Promise<PublicRun> {
-  const url = new URL(`/api/runs/${encodeURIComponent(runId ?? 'current')}`, serverUrl);
-  const response = await fetch(url).catch((cause: unknown) => {
-    throw new ChoraleError(
-      'DISCONNECTED',
-      'The server cannot be reached. Check the connection and try again.',
-      { cause },
-    );
-  });
-  if (response.status === 404) {
-    throw new ChoraleError('RUN_UNKNOWN', 'This server has no such run. Ask for a fresh link.');
-  }
-  if (!response.ok)
-    throw new ChoraleError('DISCONNECTED', `The server answered ${response.status}. Try again later.`);
-  const body: unknown = await response.json().catch((cause: unknown) => {
-    // A sign-in page of the network, say
-    throw new ChoraleError('DISCONNECTED', 'What answered is not this server. Check the connection.', {
-      cause,
-    });
-  });
-  return parseMessage(publicRunSchema, body, 'run');
-}
-
-/** One contributor's socket. It reconnects by itself, with growing delays and jitter. */
 export class RunConnection {
-  readonly #socket: Socket<ServerToContributor, ContributorToServer>;
+  readonly #serverUrl: string;
+  readonly #handshake: () => Promise<Handshake>;
+  readonly #events: ConnectionEvents;
+  #socket: Socket<ServerToContributor, ContributorToServer> | null = null;
+  #nextTry: ReturnType<typeof setTimeout> | undefined;
+  /** Tries in a row that did not come to a join. */
+  #failures = 0;
+  /** Joined on the present socket. */
+  #settled = false;
+  #closed = false;
 
-  constructor(serverUrl: string, events: ConnectionEvents) {
-    this.#socket = io(new URL(CONTRIBUTE_NAMESPACE, serverUrl).href, {
-      transports: ['websocket'],
-      autoConnect: false,
-      // A connection shared with another socket of this process would open by itself, and join twice
-      forceNew: true,
-      reconnectionDelay: 500,
-      reconnectionDelayMax: 10_000,
-      randomizationFactor: 0.5,
-    });
-    const guarded = (handle: () => void) => {
-      try {
-        handle();
-      } catch (error) {
-        events.onInvalid(error);
-      }
-    };
-    this.#socket.on('connect', () => events.onConnected());
-    this.#socket.on('disconnect', (reason) => {
-      if (reason === 'io server disconnect') events.onReplaced();
-      else if (reason !== 'io client disconnect') events.onDisconnected();
-    });
-    this.#socket.on('connect_error', () => events.onDisconnected());
-    this.#socket.on('round:start', (message, adapter) =>
-      guarded(() => {
-        const start = parseMessage(roundStartSchema, message, 'round:start');
-        events.onRoundStart(start, new Uint8Array(parseMessage(binarySchema, adapter, 'round:start')));
-      }),
-    );
-    this.#socket.on('round:end', (message) =>
-      guarded(() => events.onRoundEnd(parseMessage(roundEndSchema, message, 'round:end'))),
-    );
-    this.#socket.on('round:record', (record) =>
-      guarded(() => events.onRecord(parseMessage(roundRecordSchema, record, 'round:record'))),
-    );
-    this.#socket.on('run:state', (state) =>
-      guarded(() => events.onRunState(parseMessage(runStateSchema, state, 'run:state'))),
-    );
+  /**
+   * @param handshake asked anew for each socket: who she is may have come out meanwhile. An error of it that is not
+   *   retryable ends the connection.
+   */
+  constructor(serverUrl: string, handshake: () => Promise<Handshake>, events: ConnectionEvents) {
+    this.#serverUrl = serverUrl;
+    this.#handshake = handshake;
+    this.#events = events;
   }
 
   get connected(): boolean {
-    return this.#socket.connected;
+    return this.#socket?.connected ?? false;
   }
 
+  /** Opens a fresh socket now, whatever became of the one before and whenever the next try was due. */
   open(): void {
-    this.#socket.connect();
+    if (this.#closed) return;
+    this.#hangUp();
+    const socket: Socket<ServerToContributor, ContributorToServer> = io(
+      new URL(CONTRIBUTE_NAMESPACE, this.#serverUrl).href,
+      {
+        transports: ['websocket'],
+        autoConnect: false,
+        // A connection shared with another socket of this process would open by itself, and join twice
+        forceNew: true,
+        // By `failed`, which tells when
+        reconnection: false,
+        timeout: CONNECT_TIMEOUT_MS,
+        auth: (send: (handshake: Handshake) => void) => {
+          this.#handshake().then(send, (error: unknown) => {
+            if (socket === this.#socket) this.failed(error);
+          });
+        },
+      },
+    );
+    this.#socket = socket;
+    this.#listen(socket);
+    socket.connect();
   }
 
   close(): void {
-    this.#socket.disconnect();
+    this.#closed = true;
+    this.#hangUp();
+  }
+
+  /** Joining is through: the next delay starts from the shortest again. */
+  settled(): void {
+    this.#failures = 0;
+    this.#settled = true;
+  }
+
+  /** Gives the present socket up for an error; where that may pass, it is tried again by itself. */
+  failed(error: unknown): void {
+    if (this.#closed) return;
+    const { code, message, retryable } = wireError(error);
+    this.#hangUp();
+    if (!retryable) {
+      this.#events.onRefused(new ChoraleError(code, message, { cause: error }));
+      return;
+    }
+    this.#failures += 1;
+    const delayMs = (LEAST_DELAY_MS[code] ?? 0) + retryDelayMs(this.#failures);
+    this.#nextTry = setTimeout(() => this.open(), delayMs);
+    this.#events.onDisconnected({ error: { code, message }, nextTryAtMs: Date.now() + delayMs });
   }
 
   /** @throws {ChoraleError} what the server answered, or TIMEOUT */
@@ -135,35 +146,113 @@ export class RunConnection {
   }
 
   /** @throws {ChoraleError} what the server answered, or TIMEOUT */
-  async sendUpdate(runId: string, round: number, payload: Uint8Array): Promise<UpdateReceipt> {
-    return parseResult(updateReceiptSchema, await this.#ask('update', { runId, round }, payload), 'update');
+  async sendUpdate(round: number, payload: Uint8Array): Promise<UpdateReceipt> {
+    return parseResult(updateReceiptSchema, await this.#ask('update', { round }, payload), 'update');
   }
 
   /** @throws {ChoraleError} what the server answered, or TIMEOUT */
-  async setAvailability(runId: string, availability: Availability): Promise<void> {
-    parseResult(z.null(), await this.#ask('availability', { runId, availability }), 'availability');
+  async setAvailability(availability: Availability, timeoutMs = ANSWER_TIMEOUT_MS): Promise<void> {
+    const answer = await this.#askWithin(timeoutMs, 'availability', { availability });
+    parseResult(z.null(), answer, 'availability');
   }
 
   /** @throws {ChoraleError} what the server answered, or TIMEOUT */
-  async leave(runId: string): Promise<void> {
-    parseResult(z.null(), await this.#ask('leave', { runId }), 'leave');
+  async leave(): Promise<void> {
+    parseResult(z.null(), await this.#ask('leave', {}), 'leave');
   }
 
-  async #ask(event: keyof ContributorToServer, ...message: unknown[]): Promise<unknown> {
-    if (!this.#socket.connected)
-      throw new ChoraleError('DISCONNECTED', 'The connection to the server is down.');
+  #ask(event: keyof ContributorToServer, ...message: unknown[]): Promise<unknown> {
+    return this.#askWithin(ANSWER_TIMEOUT_MS, event, ...message);
+  }
+
+  async #askWithin(
+    timeoutMs: number,
+    event: keyof ContributorToServer,
+    ...message: unknown[]
+  ): Promise<unknown> {
+    if (!this.#socket?.connected) throw unreachable('the connection to the server is down');
     // The typed emitWithAck has one overload per event; this one place serves all four
     const socket = this.#socket as unknown as Socket;
     try {
-      return await socket.timeout(ANSWER_TIMEOUT_MS).emitWithAck(event, ...message);
+      return await socket.timeout(timeoutMs).emitWithAck(event, ...message);
     } catch (cause) {
-      throw new ChoraleError(
-        'TIMEOUT',
-        `The server did not answer "${event}" in ${ANSWER_TIMEOUT_MS / 1000} s.`,
-        { cause },
-      );
+      throw new ChoraleError('TIMEOUT', `The server did not answer "${event}" in ${timeoutMs / 1000} s.`, {
+        cause,
+      });
     }
   }
+
+  /** Without a word to the events: what an earlier socket still says does not count. */
+  #hangUp(): void {
+    clearTimeout(this.#nextTry);
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#settled = false;
+    socket?.disconnect();
+  }
+
+  #listen(socket: Socket<ServerToContributor, ContributorToServer>): void {
+    const events = this.#events;
+    /** Only for what the present socket says. */
+    const present =
+      <Said extends unknown[]>(handle: (...said: Said) => void) =>
+      (...said: Said) => {
+        if (socket === this.#socket) handle(...said);
+      };
+    const guarded = <Said extends unknown[]>(handle: (...said: Said) => void) =>
+      present((...said: Said) => {
+        try {
+          handle(...said);
+        } catch (error) {
+          events.onInvalid(error);
+        }
+      });
+    socket.on(
+      'connect',
+      present(() => events.onConnected()),
+    );
+    socket.on(
+      'disconnect',
+      present((reason: string) => {
+        // On purpose, after joining: another connection took its place. Before, it was too slow.
+        if (reason === 'io server disconnect' && this.#settled) events.onReplaced();
+        else this.failed(unreachable('the connection to the server broke'));
+      }),
+    );
+    socket.on(
+      'connect_error',
+      present((error: Error) => this.failed(refusalOf(error) ?? unreachable('the server cannot be reached'))),
+    );
+    socket.on(
+      'round:start',
+      guarded((message, adapter) => {
+        const start = parseMessage(roundStartSchema, message, 'round:start');
+        events.onRoundStart(start, new Uint8Array(parseMessage(binarySchema, adapter, 'round:start')));
+      }),
+    );
+    socket.on(
+      'round:end',
+      guarded((message) => events.onRoundEnd(parseMessage(roundEndSchema, message, 'round:end'))),
+    );
+    socket.on(
+      'round:record',
+      guarded((record) => events.onRecord(parseMessage(roundRecordSchema, record, 'round:record'))),
+    );
+    socket.on(
+      'run:state',
+      guarded((state) => events.onRunState(parseMessage(runStateSchema, state, 'run:state'))),
+    );
+  }
+}
+
+/** The server's refusal of a handshake; null when it was the network, or something that is not this server. */
+function refusalOf(error: Error): ChoraleError | null {
+  const refusal = wireErrorSchema.safeParse('data' in error ? error.data : null);
+  return refusal.success ? new ChoraleError(refusal.data.code, refusal.data.message) : null;
+}
+
+function unreachable(what: string): ChoraleError {
+  return new ChoraleError('DISCONNECTED', what);
 }
 
 const binarySchema = z.union([z.instanceof(ArrayBuffer), z.instanceof(Uint8Array)]);

@@ -91,6 +91,8 @@ test('is used where both sides derive the same adapter', async () => {
 test.each<[string, (plan: RunPlan) => Partial<RunPlan>]>([
   ['its basis', () => ({ basisHash: 'f'.repeat(64) })],
   ['its size', ({ parameterCount }) => ({ parameterCount: parameterCount + 1 })],
+  ['its tensors', ({ tensors }) => ({ tensors: tensors.toReversed() })],
+  ["a tensor's name", ({ tensors: [first, ...rest] }) => ({ tensors: [{ ...first!, name: 'x' }, ...rest] })],
   ['no second range', ({ trainedRanges }) => ({ trainedRanges: trainedRanges.slice(0, 1) })],
   [
     'where the ranges end',

@@ -116,8 +116,10 @@ class Shared<T> {
 
 /** A round trains, and a server expects, what the layout of both sides says. */
 async function requireSameAdapter(files: ModelFiles, plan: RunPlan): Promise<void> {
-  const factsOf = ({ basisHash, parameterCount, trainedRanges }: Omit<AdapterFacts, 'initialParameters'>) =>
-    canonicalJson({ basisHash, parameterCount, trainedRanges });
+  const factsOf = (facts: Omit<AdapterFacts, 'initialParameters'>) => {
+    const { basisHash, parameterCount, tensors, trainedRanges } = facts;
+    return canonicalJson({ basisHash, parameterCount, tensors, trainedRanges });
+  };
   if (factsOf(await describeAdapter(files, plan.config)) === factsOf(plan)) return;
   throw new ChoraleError(
     'PLAN_CHANGED',

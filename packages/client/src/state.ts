@@ -1,4 +1,5 @@
 import type { BackendName, ErrorCode, PublicRun, RoundRecord, RunState } from '@chorale/protocol';
+import type { ConditionChoices, ConditionKind, ConditionsView } from './conditions.ts';
 
 /** Something that takes time to get. */
 export type Loadable<T> =
@@ -85,6 +86,8 @@ export type StopReason =
   | 'device-error'
   /** Another tab of this browser takes part in the run already. */
   | 'other-tab'
+  /** The run is by invitation, and she has no code that counts. */
+  | 'not-invited'
   | 'refused';
 
 export type ReadingReason = 'epsilon-limit' | 'most-rounds';
@@ -120,10 +123,12 @@ export type Participation =
   | { status: 'sending'; round: number; payloadBytes: number }
   /** The device failed: the round was given up, nothing of it was sent, and the device is being opened again. */
   | { status: 'recovering'; reason: string }
-  | { status: 'paused'; reason: string }
+  /** By herself, until she resumes; or by a condition, until it is over or she says to go on. */
+  | { status: 'paused'; by: 'you' | ConditionKind; reason: string }
   /** One of her own limits is reached: she trains no more and reads how the run goes on. */
   | { status: 'reading'; because: ReadingReason; message: string }
-  | { status: 'disconnected'; reason: string }
+  /** `nextTryAtMs` in milliseconds since 1970; null when it is being tried now. */
+  | { status: 'disconnected'; error: ClientError; nextTryAtMs: number | null }
   | { status: 'stopped'; because: StopReason; message: string };
 
 /** One round this tab computed an update for. */
@@ -132,8 +137,18 @@ export type Contribution = {
   /**
    * `restored`: this browser had lost it; the server's copy of the ledger says that it was, or may have been, released.
    * `unsent`: taking part ended between its entry in the ledger and its sending; it counts, and nothing of it left.
+   * `unanswered`: taking part ended before the server had answered; it counts, and may have been used.
    */
-  outcome: 'computing' | 'sending' | 'accepted' | 'late' | 'refused' | 'abandoned' | 'restored' | 'unsent';
+  outcome:
+    | 'computing'
+    | 'sending'
+    | 'accepted'
+    | 'late'
+    | 'refused'
+    | 'abandoned'
+    | 'restored'
+    | 'unsent'
+    | 'unanswered';
   /** Own epsilon after this round, rounded up; null when privacy.unit is none, and for a moment until it is computed. */
   spentEpsilon: number | null;
   payloadBytes: number;
@@ -167,6 +182,8 @@ export type ContributorState = {
   otherRunsEpsilon: number | null;
   /** Her own limits: at first just what the whole plan asks for. null until the run is loaded. */
   limits: LimitsView | null;
+  /** When to contribute, and how the device stands; null outside browsers, where nothing of it holds. */
+  conditions: ConditionsView | null;
 };
 
 /** What the pages call. Errors do not throw: they arrive in the state, next to what caused them. */
@@ -186,6 +203,10 @@ export type ContributorController = {
   join(): Promise<void>;
   pause(): void;
   resume(): void;
+  /** Under which conditions to pause; kept for later visits. */
+  setConditions(choices: ConditionChoices): void;
+  /** Goes on in spite of the condition that pauses, until that is over. */
+  goOn(): void;
   /** Leaves the run for good. */
   stop(): Promise<void>;
 };

@@ -15,6 +15,7 @@ const INITIAL: ContributorState = {
   accountingNote: null,
   otherRunsEpsilon: null,
   limits: null,
+  conditions: null,
 };
 
 /** The one place a contributor's state changes: every change is a new object, and listeners are told. */

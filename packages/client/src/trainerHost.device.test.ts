@@ -148,13 +148,16 @@ test('one that computes wrong sums is opened again once and then replaced', asyn
   await expect(host.recoverDevice()).rejects.toMatchObject({ code: 'DEVICE_UNSUPPORTED' });
 });
 
-test("without protection numbers that overflow are the run's: it ends with what to change", async () => {
+test.each([
+  ['overflow', Infinity],
+  ['no update may hold', 1e12],
+])("without protection numbers that %s are the run's: it ends with what to change", async (_, last) => {
   let factor = 1;
   const { host, train } = await openTrainer(({ ops }) => {
     const { weightedSum } = ops;
     ops.weightedSum = (...given) => ops.scale(weightedSum(...given), factor);
   });
-  factor = Infinity;
+  factor = last;
   await expect(train()).rejects.toMatchObject({
     name: 'ChoraleError',
     code: 'DEVICE_UNSUPPORTED',

@@ -7,6 +7,14 @@ beforeEach(async () => {
   ({ host } = await openHost({
     config: {
       task: { type: 'sequence-classification', labels: ['no', 'yes'], maxTokens: 16, textPair: true },
+      // Takes up to 1,280 rows
+      training: {
+        localSteps: 1,
+        learningRate: 0.5,
+        samplingRate: 0.1,
+        expectedBatchSize: 32,
+        clippingNorm: 1,
+      },
     },
   }));
   await host.checkDevice('cpu', () => undefined);
@@ -67,4 +75,36 @@ test('of two choices the later one counts, and of two files the one opened last'
   ]);
   expect(tables.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
   expect((await host.chooseColumns(COLUMNS, () => undefined)).used).toBe(9);
+});
+
+test('no more rows are used than the run takes from one contributor; the first ones of the file are', async () => {
+  // 4 times 2 expected rows at a rate of 0.1
+  const training = {
+    localSteps: 1,
+    learningRate: 0.5,
+    samplingRate: 0.1,
+    expectedBatchSize: 2,
+    clippingNorm: 1,
+  };
+  const { host } = await openHost({ config: { training } });
+  await host.checkDevice('cpu', () => undefined);
+  const rows = Array.from({ length: 100 }, (_, i) => `film ${i},${i < 80 ? 'yes' : 'no'}`);
+  await host.openTable(new Blob([['text,label', ',no', ...rows].join('\n')]), 'mine.csv');
+  const columns = { text: 'text', textPair: null, label: 'label' };
+  expect(await host.chooseColumns(columns, () => undefined)).toEqual({
+    used: 80,
+    skipped: [
+      { reason: 'no text', count: 1, firstRows: [1] },
+      {
+        reason: 'this run takes at most 80 rows from one contributor',
+        count: 20,
+        firstRows: [82, 83, 84, 85, 86],
+      },
+    ],
+    labelCounts: [
+      { label: 'no', count: 0 },
+      { label: 'yes', count: 80 },
+    ],
+    cut: 0,
+  });
 });

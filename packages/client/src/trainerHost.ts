@@ -1,7 +1,14 @@
 import type { DpEvent, PrivacyPlan } from '@chorale/privacy';
 import { NumericalError, noiseSource, noisyLocalCounts, webCryptoRandom } from '@chorale/privacy';
 import type { BackendName, RunPlan } from '@chorale/protocol';
-import { ChoraleError, bindingOf, decodeAdapter, encodeUpdate, trainedRangeOf } from '@chorale/protocol';
+import {
+  ChoraleError,
+  bindingOf,
+  decodeAdapter,
+  encodeUpdate,
+  rowLimit,
+  trainedRangeOf,
+} from '@chorale/protocol';
 import type { Compute, Example, LabelledRow, Table } from '@chorale/trainer';
 import {
   DeviceError,
@@ -156,10 +163,11 @@ export class TrainerHost {
    */
   async chooseColumns(columns: ChosenColumns, progress: Progress): Promise<RowsReport> {
     if (!this.#table) throw new ChoraleError('DATA_EMPTY', 'Choose a file or paste rows first.');
-    const { task } = this.#requirePlan().config;
+    const { config } = this.#requirePlan();
+    const { task } = config;
     const choice = ++this.#choice;
     this.#rows = null;
-    const { rows, skipped } = selectRows(this.#table, columns, task);
+    const { rows, skipped } = selectRows(this.#table, columns, task, rowLimit(config));
     const { classifier } = await this.#requireModel().open(progress);
     const encoded: (Example & { cut: boolean })[] = [];
     for (const [i, { text, textPair, label }] of rows.entries()) {
@@ -252,7 +260,7 @@ export class TrainerHost {
     await this.#abortIfCancelled();
     const event: DpEvent =
       localCounts === null ? update.event : { type: 'composed', events: [update.event, localCounts.event] };
-    return { payload: encodeUpdate(update, round, binding, localCounts), event };
+    return { payload: sendable(() => encodeUpdate(update, round, binding, localCounts)), event };
   }
 
   /** Gives the round in work up after its present step; nothing of it leaves. */
@@ -290,4 +298,14 @@ export class TrainerHost {
 
 function noRun(): ChoraleError {
   return new ChoraleError('RUN_UNKNOWN', 'No run is loaded yet. Reload the page.');
+}
+
+/** Values too large to be sent come of the same as those that are no numbers. @throws {NumericalError} */
+function sendable(encode: () => Uint8Array): Uint8Array {
+  try {
+    return encode();
+  } catch (error) {
+    if (!(error instanceof ChoraleError && error.code === 'UPDATE_NOT_FINITE')) throw error;
+    throw new NumericalError(error.message);
+  }
 }

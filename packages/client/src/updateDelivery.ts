@@ -10,7 +10,6 @@ const RETRY_DELAY_MS = 2_000;
 const LATE_CODES: readonly ErrorCode[] = ['UPDATE_WRONG_ROUND', 'UPDATE_NOT_IN_COHORT', 'RUN_ENDED'];
 
 export type DeliveryOptions = {
-  runId: string;
   connection: RunConnection;
   spending: Spending;
   /** Taking part is over: nothing more is sent. */
@@ -23,33 +22,43 @@ export type DeliveryOptions = {
 export class UpdateDelivery {
   readonly #options: DeliveryOptions;
   /** Rounds whose update is on its way. */
-  readonly #underWay = new Set<number>();
+  readonly #underWay = new Map<number, Promise<void>>();
+  readonly #sent = new Set<number>();
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
   }
 
+  get busy(): boolean {
+    return this.#underWay.size > 0;
+  }
+
+  /** Whether its bytes have left in this visit, or may have. */
+  hasSent(round: number): boolean {
+    return this.#sent.has(round);
+  }
+
   /**
    * Sends an update until the server has answered, or the connection is down: whoever connects again takes it up.
-   * Without its bytes nothing is sent; what is under way already is not sent twice.
+   * Without its bytes nothing is sent; what is under way already is not sent twice, but waited for.
    * @throws {ChoraleError} LEDGER_UNAVAILABLE
    */
-  async deliver(entry: LedgerEntry): Promise<void> {
+  deliver(entry: LedgerEntry): Promise<void> {
     const { payload, round } = entry;
-    if (!payload || this.#underWay.has(round)) return;
-    this.#underWay.add(round);
-    try {
-      await this.#sendUntilAnswered(entry, payload);
-    } finally {
-      this.#underWay.delete(round);
-    }
+    if (!payload) return Promise.resolve();
+    const underWay = this.#underWay.get(round);
+    if (underWay) return underWay;
+    const delivery = this.#sendUntilAnswered(entry, payload).finally(() => this.#underWay.delete(round));
+    this.#underWay.set(round, delivery);
+    return delivery;
   }
 
   async #sendUntilAnswered(entry: LedgerEntry, payload: Uint8Array): Promise<void> {
-    const { connection, runId, ended, onSending } = this.#options;
+    const { connection, ended, onSending } = this.#options;
     while (!ended()) {
       onSending(entry, payload);
-      const outcome = await connection.sendUpdate(runId, entry.round, payload).then(
+      this.#sent.add(entry.round);
+      const outcome = await connection.sendUpdate(entry.round, payload).then(
         () => 'accepted' as const,
         (error: unknown) => {
           const { code, retryable } = wireError(error);

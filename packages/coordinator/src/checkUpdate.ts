@@ -34,7 +34,7 @@ export function checkUpdate(
     );
   }
   // Somebody who left without delivering is still of this cohort: an update that was under way when she left counts.
-  if (!open.members.some((member) => member.contributorId === update.contributorId)) {
+  if (!open.cohort.has(update.contributorId)) {
     throw new ChoraleError(
       'UPDATE_NOT_IN_COHORT',
       `expected a member of round ${open.round}'s cohort; wait until a round chooses you`,

@@ -1,8 +1,4 @@
-import { ChoraleError } from '@chorale/protocol';
-import type { RoundRules } from './roundRules.ts';
-
-/** One contributor chosen for the open round. `left`: withdrew without delivering. */
-export type Member = { contributorId: string; state: 'training' | 'received' | 'left' };
+import { VersionedMap } from './versionedMap.ts';
 
 /** A round that accepts updates. Times are milliseconds of the injected clock. */
 export type OpenRound = {
@@ -12,7 +8,8 @@ export type OpenRound = {
   startedAtMs: number;
   /** When this attempt ends at the latest. */
   deadlineMs: number;
-  members: readonly Member[];
+  /** Everybody who was asked, and those whose update an earlier attempt left. */
+  cohort: ReadonlySet<string>;
 };
 
 /** A round that has not started, or starts again after an abandoned attempt. */
@@ -21,40 +18,28 @@ export type NextRound = {
   attempt: number;
   /** When the first attempt started; null before it. */
   startedAtMs: number | null;
-  /** Contributors whose update of this round is stored already: they are members of the next attempt as received. */
-  kept: readonly string[];
 };
 
-/** A round that accepts nothing more; `received` are the contributors whose updates are aggregated. */
+/** A round that accepts nothing more. */
 export type ClosedRound = {
   round: number;
   attempt: number;
   startedAtMs: number;
-  cohort: readonly string[];
-  received: readonly string[];
+  cohort: ReadonlySet<string>;
 };
 
-/** Where the run is. Each phase carries what is valid in it and nothing else. */
+/** Where the run is. Each phase carries what is valid in it and nothing else. `sinceMs`: when it began. */
 export type Phase =
   | { status: 'recruiting'; next: NextRound; sinceMs: number; notBeforeMs: number }
   | { status: 'training'; open: OpenRound }
-  | { status: 'aggregating'; closed: ClosedRound; then: 'go-on' | 'pause' | 'stop' }
-  | { status: 'evaluating'; closed: ClosedRound; then: 'go-on' | 'pause' }
+  | { status: 'aggregating'; closed: ClosedRound; then: 'go-on' | 'pause' | 'stop'; sinceMs: number }
+  | { status: 'evaluating'; closed: ClosedRound; then: 'go-on' | 'pause'; sinceMs: number }
   | { status: 'paused'; hold: { kind: 'open'; open: OpenRound } | { kind: 'between'; next: NextRound } }
   | { status: 'completed' }
   | { status: 'stopped'; round: number }
   | { status: 'failed'; round: number; message: string };
 
-/**
- * Whether a contributor is there. Offline ones are remembered only while the open round waits for them. The open round
- * waits for one who paused or is offline until goneAtMs, then goes on without her.
- */
-export type Presence =
-  | { online: true; available: true }
-  | { online: true; available: false; goneAtMs: number }
-  | { online: false; goneAtMs: number };
-
-/** What survives a restart. */
+/** What must be stored; whose updates are there, the store's updates themselves say. */
 export type DurableState = {
   phase: Phase;
   /** 0 at the start, +1 with every aggregated round. */
@@ -63,82 +48,65 @@ export type DurableState = {
   warning: string | null;
 };
 
-/** All the engine knows. Immutable: every step returns a new one. */
+/** How many contributors are in which case, so that no event has to count them. */
+export type Counts = {
+  /** Online and available. */
+  available: number;
+  /** Of those, whose update the round under way does not have: who can be chosen for its next attempt. */
+  choosable: number;
+  /** Of those, members of the open round: it waits for them until its deadline. */
+  training: number;
+};
+
+/** All the engine knows. Immutable: a step returns a new state, and the old one stays as it was. */
 export type EngineState = {
   /** Replaced only when it changes, so that `===` tells whether there is something to save. */
   durable: DurableState;
-  presence: ReadonlyMap<string, Presence>;
+  /** Everybody who is online, and whether she is available. */
+  presence: VersionedMap<boolean>;
+  /** Contributors whose update of the round under way (next, open or closed) is stored. */
+  received: VersionedMap<true>;
+  /** Members the open round waits for although they are offline or paused: until when. */
+  graces: VersionedMap<number>;
+  /** No grace ends before; Infinity when there is none. */
+  nextGraceMs: number;
+  /** Recruiting: since when as many as a round needs at least for a full cohort are there; null when they are not. */
+  enoughSinceMs: number | null;
+  counts: Counts;
+  /** `nowMs` of the last step that changed anything. */
+  steppedAtMs: number;
 };
 
 /** The state of a run that has just been created. */
 export function initialState(nowMs: number): EngineState {
-  return {
-    durable: {
+  return stateOf(
+    {
       phase: {
         status: 'recruiting',
-        next: { round: 1, attempt: 1, startedAtMs: null, kept: [] },
+        next: { round: 1, attempt: 1, startedAtMs: null },
         sinceMs: nowMs,
         notBeforeMs: nowMs,
       },
       adapterVersion: 0,
       warning: null,
     },
-    presence: new Map(),
-  };
+    [],
+    nowMs,
+  );
 }
 
-const STATE_VERSION = 1;
-
-/** The durable part as JSON. */
-export function serializeState(state: EngineState): string {
-  return JSON.stringify({ version: STATE_VERSION, ...state.durable });
-}
-
-/**
- * Reads a state written by `serializeState`, for a server that has just started: nobody is connected, an open round
- * gets a fresh deadline, and its members `restartGraceMs` to come back.
- * @throws {ChoraleError} STORE_ERROR when another version wrote it
- */
-export function restoreState(json: string, rules: RoundRules, nowMs: number): EngineState {
-  const stored = JSON.parse(json) as { version: number } & DurableState;
-  if (stored.version !== STATE_VERSION) {
-    throw new ChoraleError(
-      'STORE_ERROR',
-      `expected engine state of version ${STATE_VERSION}, got ${stored.version}; run the release that wrote it`,
-    );
-  }
-  const phase = refresh(stored.phase, rules, nowMs);
-  const presence = new Map<string, Presence>();
-  for (const member of openRound(phase)?.members ?? []) {
-    if (member.state === 'training') {
-      presence.set(member.contributorId, { online: false, goneAtMs: nowMs + rules.restartGraceMs });
-    }
-  }
+/** A state in which nobody is connected. */
+export function stateOf(durable: DurableState, received: readonly string[], nowMs: number): EngineState {
   return {
-    durable: { phase, adapterVersion: stored.adapterVersion, warning: stored.warning },
-    presence,
+    durable,
+    presence: VersionedMap.of<boolean>(),
+    received: VersionedMap.of(received.map((contributorId) => [contributorId, true] as const)),
+    graces: VersionedMap.of<number>(),
+    nextGraceMs: Infinity,
+    enoughSinceMs: null,
+    counts: { available: 0, choosable: 0, training: 0 },
+    steppedAtMs: nowMs,
   };
-}
-
-function refresh(phase: Phase, rules: RoundRules, nowMs: number): Phase {
-  switch (phase.status) {
-    case 'recruiting':
-      return { ...phase, sinceMs: nowMs, notBeforeMs: nowMs };
-    case 'training':
-      return { ...phase, open: { ...phase.open, deadlineMs: nowMs + rules.deadlineMs } };
-    case 'paused':
-      if (phase.hold.kind === 'between') return phase;
-      return {
-        ...phase,
-        hold: { kind: 'open', open: { ...phase.hold.open, deadlineMs: nowMs + rules.deadlineMs } },
-      };
-    case 'aggregating':
-    case 'evaluating':
-    case 'completed':
-    case 'stopped':
-    case 'failed':
-      return phase;
-  }
 }
 
 /** The round that accepts updates now, if one does (also while paused). */
@@ -148,12 +116,36 @@ export function openRound(phase: Phase): OpenRound | undefined {
   return undefined;
 }
 
-/** Contributors of the round whose update is stored. */
-export function receivedMembers(open: OpenRound): string[] {
-  return open.members.filter((member) => member.state === 'received').map((member) => member.contributorId);
+/** Contributors whose update of the round under way is stored, in the order of their ids. Not for every event. */
+export function receivedContributors(state: EngineState): string[] {
+  return state.received.sortedKeys();
+}
+
+export function isOnline(state: EngineState, contributorId: string): boolean {
+  return state.presence.has(contributorId);
 }
 
 /** True when the phase never changes again. */
 export function hasEnded(phase: Phase): boolean {
   return phase.status === 'completed' || phase.status === 'stopped' || phase.status === 'failed';
+}
+
+/** The round that the run is in, or was in when it ended. */
+export function roundOf(phase: Phase, roundCount: number): number {
+  switch (phase.status) {
+    case 'recruiting':
+      return phase.next.round;
+    case 'training':
+      return phase.open.round;
+    case 'aggregating':
+    case 'evaluating':
+      return phase.closed.round;
+    case 'paused':
+      return phase.hold.kind === 'open' ? phase.hold.open.round : phase.hold.next.round;
+    case 'completed':
+      return roundCount;
+    case 'stopped':
+    case 'failed':
+      return phase.round;
+  }
 }

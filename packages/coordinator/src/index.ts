@@ -1,16 +1,10 @@
 export { DEFAULT_ROUND_TIMING, roundRules, attemptBackoffMs } from './roundRules.ts';
 export type { RoundRules, RoundTiming } from './roundRules.ts';
-export { initialState, serializeState, restoreState, openRound, hasEnded } from './engineState.ts';
-export type {
-  EngineState,
-  DurableState,
-  Phase,
-  OpenRound,
-  NextRound,
-  ClosedRound,
-  Member,
-  Presence,
-} from './engineState.ts';
+export { initialState, openRound, hasEnded, isOnline, receivedContributors } from './engineState.ts';
+export { serializeState, restoreState } from './storedState.ts';
+export type { EngineState, DurableState, Phase, OpenRound, NextRound, ClosedRound } from './engineState.ts';
+export { TRANSITIONS } from './transitions.ts';
+export type { TransitionName } from './transitions.ts';
 export type { RoundEvent, RoundEffect } from './roundEvents.ts';
 export { step, owedEffects, assertNotEnded } from './roundEngine.ts';
 export type { StepContext } from './dueTransitions.ts';
@@ -21,7 +15,9 @@ export { checkUpdate } from './checkUpdate.ts';
 export type { ArrivedUpdate } from './checkUpdate.ts';
 export { runView, cohortView, nextTimeoutMs } from './runView.ts';
 export type { MemberView } from './runView.ts';
-export type { Aggregator, ClientUpdate } from './aggregation/clientUpdate.ts';
-export { meanAggregator } from './aggregation/meanAggregator.ts';
-export { applyServerSgd } from './aggregation/serverOptimizer.ts';
-export { aggregateRound } from './aggregation/aggregateRound.ts';
+export { openAggregate, streams } from './aggregation/roundAggregate.ts';
+export type { RoundAggregate } from './aggregation/roundAggregate.ts';
+export { nextAdapter } from './aggregation/serverOptimizer.ts';
+export type { AdapterState } from './aggregation/serverOptimizer.ts';
+export { checkNorm, normWindow } from './aggregation/normWindow.ts';
+export type { NormWindow } from './aggregation/honestNorm.ts';

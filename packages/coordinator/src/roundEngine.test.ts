@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ChoraleError } from '@chorale/protocol';
-import { restoreState, serializeState } from './engineState.ts';
 import { EngineDriver, RULES } from './roundEngine.fixture.ts';
 import { cohortView, nextTimeoutMs } from './runView.ts';
+import { restoreState, serializeState } from './storedState.ts';
 
 const codeOf = (act: () => unknown): string => {
   try {
@@ -575,9 +575,9 @@ describe('restart', () => {
 
   it('refuses a state of another version', () => {
     const run = new EngineDriver();
-    const json = serializeState(run.state).replace('"version":1', '"version":99');
+    const json = serializeState(run.state).replace('"version":2', '"version":99');
     expect(json).toContain('99');
-    expect(codeOf(() => restoreState(json, RULES, 0))).toBe('STORE_ERROR');
+    expect(codeOf(() => restoreState(json, RULES, 0, () => []))).toBe('STORE_DAMAGED');
   });
 });
 

@@ -1,38 +1,52 @@
 import { ChoraleError } from '@chorale/protocol';
+import { moveClockBack } from './clockShift.ts';
 import type { StepContext } from './dueTransitions.ts';
-import { settle } from './dueTransitions.ts';
-import type { EngineState, NextRound, Phase, Presence } from './engineState.ts';
-import { hasEnded, openRound, receivedMembers } from './engineState.ts';
+import { finishRound, settle } from './dueTransitions.ts';
+import type { EngineState, OpenRound, Phase } from './engineState.ts';
+import { hasEnded, openRound } from './engineState.ts';
 import type { RoundEffect, RoundEvent } from './roundEvents.ts';
+import { graceEndMs } from './roundRules.ts';
 import type { Transition } from './stateEdits.ts';
 import {
+  chain,
+  edit,
   endRound,
-  findMember,
-  forgetOffline,
-  only,
-  setMember,
+  enterPhase,
+  isUndelivered,
   startRound,
+  transition,
   undelivered,
   withDurable,
-  withOpenRound,
+  withGraces,
   withPhase,
   withPresence,
+  withReceived,
+  withoutGrace,
 } from './stateEdits.ts';
 
 /**
  * One step of a run: recruiting → training → aggregating → evaluating → recruiting … → completed, with paused, stopped
- * and failed beside it. Pure: the caller stores `state.durable` when it changed, and only then carries out the effects.
+ * and failed beside it (`TRANSITIONS`). Pure: the old state stays valid, so the caller may compute several steps, store
+ * what they changed, and only then take the last state over and carry out the effects; when storing fails, nothing has
+ * happened. A step that changes nothing returns the same state (`===`). Joins, updates and the like cost the same for
+ * any number of contributors; only steps with a transition count all of them.
  * @throws {ChoraleError} RUN_ENDED or RUN_STATE when the event is not possible now; NOT_JOINED for the availability of
  *   somebody who is not connected. The state is then unchanged.
  */
 export function step(state: EngineState, event: RoundEvent, context: StepContext): Transition {
-  let transition = apply(state, event, context);
+  const { nowMs } = context;
+  const ready = nowMs < state.steppedAtMs ? moveClockBack(state, nowMs) : state;
+  let done = apply(ready, event, context);
   // What an event makes due (a full cohort, a complete round, a passed deadline) happens in the same step.
-  for (;;) {
-    const next = settle(transition.state, context);
-    if (next === undefined) return transition;
-    transition = { state: next.state, effects: [...transition.effects, ...next.effects] };
+  for (let next = settle(done.state, context); next !== undefined; next = settle(done.state, context)) {
+    const { state: after, effects, transitions } = next;
+    done = {
+      state: after,
+      effects: [...done.effects, ...effects],
+      transitions: [...done.transitions, ...transitions],
+    };
   }
+  return done.state === state ? done : { ...done, state: { ...done.state, steppedAtMs: nowMs } };
 }
 
 /** Effects a restored state still owes: a crash may have come between storing a phase and carrying it out. */
@@ -52,13 +66,13 @@ function apply(state: EngineState, event: RoundEvent, context: StepContext): Tra
     case 'disconnect':
       return disconnect(state, event.contributorId, context);
     case 'leave':
-      return leave(state, event.contributorId);
+      return edit(withoutGrace(withPresence(state, event.contributorId, null), event.contributorId));
     case 'update-stored':
       return updateStored(state, event.contributorId);
     case 'tick':
-      return { state, effects: [] };
+      return edit(state);
     case 'aggregated':
-      return aggregated(state);
+      return aggregated(state, context);
     case 'aggregation-failed':
       return aggregationFailed(state, event.message);
     case 'evaluated':
@@ -68,7 +82,7 @@ function apply(state: EngineState, event: RoundEvent, context: StepContext): Tra
     case 'resume':
       return resume(state, context);
     case 'stop':
-      return stop(state);
+      return stop(state, context);
   }
 }
 
@@ -78,117 +92,81 @@ function join(
   state: EngineState,
   contributorId: string,
   available: boolean,
-  { rules, nowMs }: StepContext,
+  context: StepContext,
 ): Transition {
-  const present = withPresence(
-    state,
-    contributorId,
-    available
-      ? { online: true, available }
-      : { online: true, available, goneAtMs: nowMs + rules.reconnectGraceMs },
-  );
-  if (!available) return { state: present, effects: [] };
-  const open = openRound(state.durable.phase);
-  const member = open && findMember(open, contributorId);
-  if (!open || !member || member.state === 'received') return { state: present, effects: [] };
-  const rejoined = member.state === 'left' ? setMember(open, contributorId, 'training') : open;
-  return {
-    state: rejoined === open ? present : withOpenRound(present, rejoined),
-    effects: [startRound(rejoined, state.durable.adapterVersion, [contributorId])],
-  };
+  const present = withPresence(state, contributorId, available);
+  return available ? offerRound(present, contributorId) : edit(withGrace(present, contributorId, context));
 }
 
 function setAvailability(
   state: EngineState,
   contributorId: string,
   available: boolean,
-  { rules, nowMs }: StepContext,
+  context: StepContext,
 ): Transition {
   const before = state.presence.get(contributorId);
-  if (!before?.online)
+  if (before === undefined)
     throw new ChoraleError('NOT_JOINED', 'expected a contributor who has joined; join first');
-  if (before.available === available) return { state, effects: [] };
-  const open = openRound(state.durable.phase);
-  // Somebody who paused in the middle of the round and comes back may have dropped the work: offer it again.
-  const resumes = available && open !== undefined && findMember(open, contributorId)?.state === 'training';
-  return {
-    state: withPresence(
-      state,
-      contributorId,
-      available
-        ? { online: true, available }
-        : { online: true, available, goneAtMs: nowMs + rules.reconnectGraceMs },
-    ),
-    effects: resumes ? [startRound(open, state.durable.adapterVersion, [contributorId])] : [],
-  };
+  // Who paused in the middle of the round and comes back may have dropped the work: it is offered again.
+  return before === available ? edit(state) : join(state, contributorId, available, context);
 }
 
-function disconnect(state: EngineState, contributorId: string, { rules, nowMs }: StepContext): Transition {
-  if (!state.presence.get(contributorId)?.online) return { state, effects: [] };
-  const open = openRound(state.durable.phase);
-  const awaited = open !== undefined && findMember(open, contributorId)?.state === 'training';
-  const presence: Presence | null = awaited
-    ? { online: false, goneAtMs: nowMs + rules.reconnectGraceMs }
-    : null;
-  return { state: withPresence(state, contributorId, presence), effects: [] };
+function disconnect(state: EngineState, contributorId: string, context: StepContext): Transition {
+  if (!state.presence.has(contributorId)) return edit(state);
+  return edit(withGrace(withPresence(state, contributorId, null), contributorId, context));
 }
 
-function leave(state: EngineState, contributorId: string): Transition {
-  const absent = withPresence(state, contributorId, null);
+/** She is there: the open round, if it wants her update, waits for her without a grace. */
+function offerRound(state: EngineState, contributorId: string): Transition {
   const open = openRound(state.durable.phase);
-  // An update that is stored stays: it was released and acknowledged.
-  if (!open || findMember(open, contributorId)?.state !== 'training') return { state: absent, effects: [] };
-  return { state: withOpenRound(absent, setMember(open, contributorId, 'left')), effects: [] };
+  if (!open || !isUndelivered(state, contributorId)) return edit(state);
+  return edit(withoutGrace(state, contributorId), [
+    startRound(open, state.durable.adapterVersion, [contributorId]),
+  ]);
+}
+
+/** The open round, if it wants her update, goes on waiting for a while. A grace that runs already is not made longer. */
+function withGrace(state: EngineState, contributorId: string, { rules, nowMs }: StepContext): EngineState {
+  if (!isUndelivered(state, contributorId) || state.graces.has(contributorId)) return state;
+  return withGraces(state, [contributorId], graceEndMs(nowMs, rules.reconnectGraceMs));
 }
 
 function updateStored(state: EngineState, contributorId: string): Transition {
-  const open = openRound(state.durable.phase);
-  const member = open && findMember(open, contributorId);
-  if (!open || !member || member.state === 'received') {
+  if (!isUndelivered(state, contributorId)) {
     throw new ChoraleError('RUN_STATE', `expected a member whose update is awaited, got ${contributorId}`);
   }
-  const stored = withOpenRound(state, setMember(open, contributorId, 'received'));
-  const offline = state.presence.get(contributorId)?.online === false;
-  return { state: offline ? withPresence(stored, contributorId, null) : stored, effects: [] };
+  return edit(withReceived(state, contributorId));
 }
 
 /* ------------------------------------------------ the server's reports ------------------------------------------------ */
 
-function aggregated(state: EngineState): Transition {
-  const phase = expectPhase(state, 'aggregating', 'report an aggregate');
-  const { closed } = phase;
+function aggregated(state: EngineState, { nowMs }: StepContext): Transition {
+  const { closed, then } = expectPhase(state, 'aggregating', 'report an aggregate');
   const adapterVersion = state.durable.adapterVersion + 1;
-  const next: Phase =
-    phase.then === 'stop'
-      ? { status: 'stopped', round: closed.round }
-      : { status: 'evaluating', closed, then: phase.then };
-  return {
-    state: withDurable(state, { ...state.durable, phase: next, adapterVersion }),
-    effects: [
-      endRound(closed, 'aggregated', closed.received.length, adapterVersion, closed.cohort),
-      { type: 'evaluate', round: closed.round, adapterVersion },
-    ],
+  const phase: Phase = {
+    status: 'evaluating',
+    closed,
+    then: then === 'pause' ? 'pause' : 'go-on',
+    sinceMs: nowMs,
   };
+  const evaluating = transition('aggregated', withDurable(state, { phase, adapterVersion }), [
+    endRound(closed, 'aggregated', state.received.size, adapterVersion, [...closed.cohort]),
+    { type: 'evaluate', round: closed.round, adapterVersion },
+  ]);
+  return then === 'stop' ? chain(evaluating, (next) => stopped(next, closed.round)) : evaluating;
 }
 
 function aggregationFailed(state: EngineState, message: string): Transition {
   const { closed } = expectPhase(state, 'aggregating', 'report a failed aggregate');
-  return {
-    state: withPhase(state, { status: 'failed', round: closed.round, message }),
-    effects: [
-      endRound(closed, 'abandoned', closed.received.length, state.durable.adapterVersion, closed.cohort),
-    ],
-  };
+  const { round, cohort } = closed;
+  return transition('aggregation-failed', enterPhase(state, { status: 'failed', round, message }, null), [
+    endRound(closed, 'abandoned', state.received.size, state.durable.adapterVersion, [...cohort]),
+  ]);
 }
 
-function evaluated(state: EngineState, warning: string | null, { rules, nowMs }: StepContext): Transition {
-  const { closed, then } = expectPhase(state, 'evaluating', 'report an evaluation');
-  const next: NextRound = { round: closed.round + 1, attempt: 1, startedAtMs: null, kept: [] };
-  let phase: Phase;
-  if (closed.round >= rules.roundCount) phase = { status: 'completed' };
-  else if (then === 'pause') phase = { status: 'paused', hold: { kind: 'between', next } };
-  else phase = { status: 'recruiting', next, sinceMs: nowMs, notBeforeMs: nowMs };
-  return { state: withDurable(state, { ...state.durable, phase, warning }), effects: [] };
+function evaluated(state: EngineState, warning: string | null, context: StepContext): Transition {
+  expectPhase(state, 'evaluating', 'report an evaluation');
+  return finishRound(withDurable(state, { warning }), context);
 }
 
 /* ------------------------------------------------ the admin ------------------------------------------------ */
@@ -196,14 +174,18 @@ function evaluated(state: EngineState, warning: string | null, { rules, nowMs }:
 function pause(state: EngineState): Transition {
   const { phase } = state.durable;
   switch (phase.status) {
-    case 'recruiting':
-      return only(withPhase(state, { status: 'paused', hold: { kind: 'between', next: phase.next } }));
-    case 'training':
-      return only(withPhase(state, { status: 'paused', hold: { kind: 'open', open: phase.open } }));
+    case 'recruiting': {
+      const hold = { kind: 'between', next: phase.next } as const;
+      return transition('run-paused', enterPhase(state, { status: 'paused', hold }));
+    }
+    case 'training': {
+      const hold = { kind: 'open', open: phase.open } as const;
+      return transition('run-paused', withPhase(state, { status: 'paused', hold }));
+    }
     case 'aggregating':
     case 'evaluating':
       if (phase.then !== 'go-on') throw refused('pause', 'it pauses or stops already');
-      return only(withPhase(state, { ...phase, then: 'pause' }));
+      return transition('pause-asked', withPhase(state, { ...phase, then: 'pause' }));
     case 'paused':
       throw refused('pause', 'it is paused already');
     case 'completed':
@@ -216,22 +198,18 @@ function pause(state: EngineState): Transition {
 function resume(state: EngineState, { nowMs }: StepContext): Transition {
   const { phase } = state.durable;
   switch (phase.status) {
-    case 'paused':
+    case 'paused': {
       if (phase.hold.kind === 'open') {
-        return only(withPhase(state, { status: 'training', open: phase.hold.open }));
+        return transition('round-resumed', withPhase(state, { status: 'training', open: phase.hold.open }));
       }
-      return only(
-        withPhase(state, {
-          status: 'recruiting',
-          next: phase.hold.next,
-          sinceMs: nowMs,
-          notBeforeMs: nowMs,
-        }),
-      );
+      const { next } = phase.hold;
+      const recruiting: Phase = { status: 'recruiting', next, sinceMs: nowMs, notBeforeMs: nowMs };
+      return transition('recruiting-resumed', enterPhase(state, recruiting));
+    }
     case 'aggregating':
     case 'evaluating':
       if (phase.then !== 'pause') throw refused('resume', 'it is not paused');
-      return only(withPhase(state, { ...phase, then: 'go-on' }));
+      return transition('pause-withdrawn', withPhase(state, { ...phase, then: 'go-on' }));
     case 'recruiting':
     case 'training':
       throw refused('resume', 'it is not paused');
@@ -242,35 +220,50 @@ function resume(state: EngineState, { nowMs }: StepContext): Transition {
   }
 }
 
-function stop(state: EngineState): Transition {
-  const { phase, adapterVersion } = state.durable;
+function stop(state: EngineState, { rules, nowMs }: StepContext): Transition {
+  const { phase } = state.durable;
   switch (phase.status) {
     case 'recruiting':
-      return only(withPhase(state, { status: 'stopped', round: phase.next.round }));
+      return stopped(state, phase.next.round);
     case 'training':
-    case 'paused': {
-      if (phase.status === 'paused' && phase.hold.kind === 'between') {
-        return only(withPhase(state, { status: 'stopped', round: phase.hold.next.round }));
-      }
-      const open = openRound(phase)!;
-      return {
-        state: forgetOffline(withPhase(state, { status: 'stopped', round: open.round })),
-        effects: [
-          endRound(open, 'abandoned', receivedMembers(open).length, adapterVersion, undelivered(open)),
-        ],
-      };
-    }
+      return stopOpen(state, phase.open);
+    case 'paused':
+      return phase.hold.kind === 'open'
+        ? stopOpen(state, phase.hold.open)
+        : stopped(state, phase.hold.next.round);
     case 'aggregating':
-      // Everything for the next adapter is there; it is finished first.
-      if (phase.then === 'stop') throw refused('stop', 'it stops already');
-      return only(withPhase(state, { ...phase, then: 'stop' }));
+      // Everything for the next adapter is there; it is finished first, unless that turns out to take forever.
+      if (phase.then !== 'stop')
+        return transition('stop-asked', withPhase(state, { ...phase, then: 'stop' }));
+      if (nowMs < phase.sinceMs + rules.aggregationPatienceMs) {
+        throw refused(
+          'stop',
+          'it stops as soon as the round is aggregated; if that never ends, stop it again',
+        );
+      }
+      return stopped(state, phase.closed.round, [
+        endRound(phase.closed, 'abandoned', state.received.size, state.durable.adapterVersion, [
+          ...phase.closed.cohort,
+        ]),
+      ]);
     case 'evaluating':
-      return only(withPhase(state, { status: 'stopped', round: phase.closed.round }));
+      return stopped(state, phase.closed.round);
     case 'completed':
     case 'stopped':
     case 'failed':
       throw ended(phase);
   }
+}
+
+/** Whose update is stored is not told that the round was given up: she has done her part. */
+function stopOpen(state: EngineState, open: OpenRound): Transition {
+  return stopped(state, open.round, [
+    endRound(open, 'abandoned', state.received.size, state.durable.adapterVersion, undelivered(open, state)),
+  ]);
+}
+
+function stopped(state: EngineState, round: number, effects: readonly RoundEffect[] = []): Transition {
+  return transition('run-stopped', enterPhase(state, { status: 'stopped', round }, null), effects);
 }
 
 /* ------------------------------------------------ refusals ------------------------------------------------ */

@@ -1,55 +1,49 @@
 import type { MEMBER_STATES, RunState } from '@chorale/protocol';
 import type { EngineState, OpenRound, Phase } from './engineState.ts';
-import { openRound, receivedMembers } from './engineState.ts';
-import { candidatesFor, isGone } from './dueTransitions.ts';
+import { openRound, receivedContributors, roundOf } from './engineState.ts';
 import type { RoundRules } from './roundRules.ts';
 
 const REASON_LIMIT = 300;
 
-/** What everybody may know of where the run is, but its id. */
+/** What everybody may know of where the run is, but its id. Costs the same for any number of contributors. */
 export function runView(state: EngineState, rules: RoundRules, nowMs: number): Omit<RunState, 'runId'> {
   const { phase, adapterVersion, warning } = state.durable;
+  const received = state.received.size;
   const reason =
     warning === null ? reasonOf(state, rules, nowMs) : `${reasonOf(state, rules, nowMs)}; ${warning}`;
   return {
     status: phase.status,
     reason: reason.length > REASON_LIMIT ? `${reason.slice(0, REASON_LIMIT - 1)}…` : reason,
-    round: Math.min(roundOf(phase, rules), rules.roundCount),
+    round: roundOf(phase, rules.roundCount),
     roundCount: rules.roundCount,
     adapterVersion,
     cohortSize: rules.cohortSize,
-    available: [...state.presence.values()].filter((presence) => presence.online && presence.available)
-      .length,
-    ...cohortCounts(phase),
+    available: state.counts.available,
+    cohort: roundCohort(phase)?.size ?? received,
+    received,
     timeLeftMs: timeLeftMs(state, rules, nowMs),
   };
 }
 
 export type MemberView = { contributorId: string; state: (typeof MEMBER_STATES)[number] };
 
-/** The cohort of the open round, else of the round that is being aggregated or evaluated, else those kept for the next. */
+/**
+ * The cohort of the round that is open, aggregated or evaluated; between rounds, whose updates are kept for the next
+ * attempt. As long as the cohort: not for every event.
+ */
 export function cohortView(state: EngineState, nowMs: number): MemberView[] {
   const { phase } = state.durable;
-  const open = openRound(phase);
-  if (open) {
-    return open.members.map((member) => ({
-      contributorId: member.contributorId,
-      state:
-        member.state === 'left' ? 'dropped' : member.state === 'received' ? 'received' : waitingState(member),
-    }));
-  }
-  const closed = phase.status === 'aggregating' || phase.status === 'evaluating' ? phase.closed : undefined;
-  if (closed) {
-    return closed.cohort.map((contributorId) => ({
-      contributorId,
-      state: closed.received.includes(contributorId) ? 'received' : 'dropped',
-    }));
-  }
-  return keptBetween(phase).map((contributorId) => ({ contributorId, state: 'received' }));
+  const isOpen = openRound(phase) !== undefined;
+  const ids = roundCohort(phase) ?? receivedContributors(state);
+  return Array.from(ids, (contributorId) => ({ contributorId, state: memberState(contributorId) }));
 
-  function waitingState({ contributorId }: { contributorId: string }): MemberView['state'] {
-    if (isGone(state, contributorId, nowMs)) return 'dropped';
-    return state.presence.get(contributorId)?.online ? 'training' : 'disconnected';
+  function memberState(contributorId: string): MemberView['state'] {
+    if (state.received.has(contributorId)) return 'received';
+    if (!isOpen) return 'dropped';
+    const available = state.presence.get(contributorId);
+    const isAwaited = available || (state.graces.get(contributorId) ?? -Infinity) > nowMs;
+    if (!isAwaited) return 'dropped';
+    return available === undefined ? 'disconnected' : 'training';
   }
 }
 
@@ -61,13 +55,16 @@ export function cohortView(state: EngineState, nowMs: number): MemberView[] {
 export function nextTimeoutMs(state: EngineState, rules: RoundRules, steppedAtMs: number): number | null {
   const { phase } = state.durable;
   const times: number[] = [];
-  if (phase.status === 'recruiting') times.push(phase.notBeforeMs, phase.sinceMs + rules.deadlineMs);
-  const open = openRound(phase);
-  if (open) {
-    times.push(open.deadlineMs);
-    for (const presence of state.presence.values()) if ('goneAtMs' in presence) times.push(presence.goneAtMs);
+  if (phase.status === 'recruiting') {
+    times.push(phase.notBeforeMs, phase.sinceMs + rules.deadlineMs);
+    if (state.enoughSinceMs !== null) {
+      times.push(Math.max(phase.notBeforeMs, state.enoughSinceMs + rules.extraWaitMs));
+    }
   }
-  const pending = times.filter((timeMs) => timeMs > steppedAtMs);
+  if (phase.status === 'evaluating') times.push(phase.sinceMs + rules.evaluationLimitMs);
+  const open = openRound(phase);
+  if (open) times.push(open.deadlineMs, state.nextGraceMs);
+  const pending = times.filter((timeMs) => timeMs > steppedAtMs && timeMs < Infinity);
   return pending.length === 0 ? null : Math.min(...pending);
 }
 
@@ -80,39 +77,9 @@ function timeLeftMs(state: EngineState, rules: RoundRules, nowMs: number): numbe
   return left > 0 ? left : null;
 }
 
-function roundOf(phase: Phase, rules: RoundRules): number {
-  switch (phase.status) {
-    case 'recruiting':
-      return phase.next.round;
-    case 'training':
-      return phase.open.round;
-    case 'aggregating':
-    case 'evaluating':
-      return phase.closed.round;
-    case 'paused':
-      return phase.hold.kind === 'open' ? phase.hold.open.round : phase.hold.next.round;
-    case 'completed':
-      return rules.roundCount;
-    case 'stopped':
-    case 'failed':
-      return phase.round;
-  }
-}
-
-function cohortCounts(phase: Phase): { cohort: number; received: number } {
-  const open = openRound(phase);
-  if (open) return { cohort: open.members.length, received: receivedMembers(open).length };
-  if (phase.status === 'aggregating' || phase.status === 'evaluating') {
-    return { cohort: phase.closed.cohort.length, received: phase.closed.received.length };
-  }
-  const kept = keptBetween(phase).length;
-  return { cohort: kept, received: kept };
-}
-
-function keptBetween(phase: Phase): readonly string[] {
-  if (phase.status === 'recruiting') return phase.next.kept;
-  if (phase.status === 'paused' && phase.hold.kind === 'between') return phase.hold.next.kept;
-  return [];
+function roundCohort(phase: Phase): ReadonlySet<string> | undefined {
+  if (phase.status === 'aggregating' || phase.status === 'evaluating') return phase.closed.cohort;
+  return openRound(phase)?.cohort;
 }
 
 function reasonOf(state: EngineState, rules: RoundRules, nowMs: number): string {
@@ -121,14 +88,14 @@ function reasonOf(state: EngineState, rules: RoundRules, nowMs: number): string 
     case 'recruiting':
       return recruitingReason(state, phase, rules, nowMs);
     case 'training':
-      return openReason(phase.open);
+      return openReason(state, phase.open, rules);
     case 'aggregating':
-      return `averaging ${plural(phase.closed.received.length, 'update')}${afterwards(phase.then)}`;
+      return `averaging ${plural(state.received.size, 'update')}${afterwards(phase.then)}`;
     case 'evaluating':
       return `measuring adapter version ${state.durable.adapterVersion} on the test file${afterwards(phase.then)}`;
     case 'paused':
       return phase.hold.kind === 'open'
-        ? `paused by the admin; the open round may still finish: ${openReason(phase.hold.open)}`
+        ? `paused by the admin; the open round may still finish: ${openReason(state, phase.hold.open, rules)}`
         : 'paused by the admin';
     case 'completed':
       return `all ${rules.roundCount} rounds are done`;
@@ -145,20 +112,23 @@ function recruitingReason(
   rules: RoundRules,
   nowMs: number,
 ): string {
+  const kept = state.received.size;
   const again =
-    next.attempt > 1
-      ? ` (attempt ${next.attempt}${next.kept.length > 0 ? `, ${plural(next.kept.length, 'update')} kept` : ''})`
-      : '';
+    next.attempt > 1 ? ` (attempt ${next.attempt}${kept > 0 ? `, ${plural(kept, 'update')} kept` : ''})` : '';
   if (nowMs < notBeforeMs)
     return `too few updates arrived; round ${next.round} starts again in a moment${again}`;
-  const count = next.kept.length + candidatesFor(state, next).length;
+  const count = kept + state.counts.choosable;
+  if (count >= rules.cohortSize) {
+    return `starting with ${count} contributors; waiting a moment for ${rules.askedSize - count} more${again}`;
+  }
   const waited = nowMs >= sinceMs + rules.deadlineMs;
   const needed = waited ? `at least ${rules.minimumUpdates}` : String(rules.cohortSize);
   return `waiting for contributors: ${count} of ${needed}${again}`;
 }
 
-function openReason(open: OpenRound): string {
-  return `waiting for updates: ${receivedMembers(open).length} of ${open.members.length}`;
+function openReason({ received }: EngineState, { cohort }: OpenRound, { cohortSize }: RoundRules): string {
+  const asked = cohort.size > cohortSize ? ` (${cohort.size} asked)` : '';
+  return `waiting for updates: ${received.size} of ${Math.min(cohort.size, cohortSize)}${asked}`;
 }
 
 function afterwards(then: 'go-on' | 'pause' | 'stop'): string {

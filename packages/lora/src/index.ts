@@ -1,5 +1,7 @@
 export { adapterLayout, factorsOfRange } from './adapterLayout.ts';
 export type { AdapterConfig, AdapterLayout, AdaptedModule, TrainedRange } from './adapterLayout.ts';
+export { layoutTensors } from './layoutTensors.ts';
+export type { LayoutTensor } from './layoutTensors.ts';
 export { STRATEGIES } from './strategies/strategies.ts';
 export type { StrategyName } from './strategies/strategies.ts';
 export type { Factors, Strategy } from './strategies/strategy.ts';

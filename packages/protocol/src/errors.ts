@@ -29,6 +29,10 @@ export const ERROR_CODES = {
   ORIGIN_REFUSED: { retryable: false, meaning: 'the request came from another web page' },
   NOT_JOINED: { retryable: true, meaning: 'the contributor has not joined the run on this connection' },
   IDENTITY_INVALID: { retryable: false, meaning: 'the contributor token does not match' },
+  INVITE_REQUIRED: { retryable: false, meaning: 'the run takes only contributors with an invite code' },
+  INVITE_INVALID: { retryable: false, meaning: 'the invite code is unknown, used up, expired or withdrawn' },
+  RATE_LIMITED: { retryable: true, meaning: 'too many requests, messages or bytes in a short time' },
+  SERVER_CLOSING: { retryable: true, meaning: 'the server is being stopped; it will be back' },
   RUN_UNKNOWN: { retryable: false, meaning: 'no run has this id' },
   RUN_ENDED: { retryable: false, meaning: 'the run is completed, stopped or failed' },
   RUN_STATE: { retryable: false, meaning: 'the run is not in a state that allows this' },
@@ -42,11 +46,20 @@ export const ERROR_CODES = {
     retryable: false,
     meaning: 'the update holds NaN, infinity or an absurdly large value',
   },
+  UPDATE_OUT_OF_WINDOW: {
+    retryable: false,
+    meaning: "the update's norm is none that the run's noise and clipping can give",
+  },
   UPDATE_WRONG_ROUND: { retryable: false, meaning: 'the update is for a round that is not open' },
   UPDATE_NOT_IN_COHORT: { retryable: false, meaning: 'the contributor is not in the cohort of this round' },
   UPDATE_CONFLICT: { retryable: false, meaning: 'another update of this contributor is stored already' },
   // The server's own state
   STORE_ERROR: { retryable: true, meaning: 'the server could not store or read' },
+  STORE_FULL: { retryable: true, meaning: 'the server has no room left on its disk' },
+  STORE_DAMAGED: {
+    retryable: false,
+    meaning: "the server's database is damaged or was written by a newer release",
+  },
   INTERNAL: { retryable: true, meaning: 'an unexpected error; the server log has it' },
 } as const satisfies Record<string, { retryable: boolean; meaning: string }>;
 

@@ -1,6 +1,7 @@
 export { ERROR_CODES, ChoraleError, wireError, fromWireError } from './errors.ts';
 export type { ErrorCode, WireError } from './errors.ts';
 export { TARGET_MODULES, runConfigSchema, parseRunConfig } from './runConfig.ts';
+export { LARGEST_BATCH_FACTOR, rowLimit } from './rowLimit.ts';
 export type { RunConfig, RunConfigInput } from './runConfig.ts';
 export {
   MAX_PIECE_BYTES,
@@ -16,7 +17,7 @@ export {
   bytesToHex,
   hexToBytes,
 } from './resolvedRun.ts';
-export type { ModelFile, ModelPiece, TrainedRange, RunPlan, ResolvedRun } from './resolvedRun.ts';
+export type { ModelFile, ModelPiece, PlanTensor, TrainedRange, RunPlan, ResolvedRun } from './resolvedRun.ts';
 export {
   PROTOCOL_VERSION,
   CONTRIBUTE_NAMESPACE,
@@ -28,10 +29,20 @@ export {
   ADMIN_ACTIONS,
   runStateSchema,
   roundRecordSchema,
+  handshakeSchema,
+  inviteCodeSchema,
+  inviteSchema,
+  newInviteSchema,
+  createdInviteSchema,
+  rotatedTokenSchema,
+  AUDITED_ACTS,
+  auditEntrySchema,
   joinSchema,
   joinedSchema,
   AVAILABILITIES,
   availabilitySchema,
+  offerSchema,
+  offerAnswerSchema,
   updateSchema,
   leaveSchema,
   roundStartSchema,
@@ -39,6 +50,7 @@ export {
   runDetailSchema,
   publicRunSchema,
   updateReceiptSchema,
+  wireErrorSchema,
   parseMessage,
   parseResult,
 } from './messages.ts';
@@ -48,9 +60,18 @@ export type {
   RunState,
   RoundRecord,
   Availability,
+  Handshake,
+  Identity,
+  Invite,
+  NewInvite,
+  CreatedInvite,
+  AuditedAct,
+  AuditEntry,
   JoinMessage,
   JoinedMessage,
   AvailabilityMessage,
+  OfferMessage,
+  OfferAnswer,
   UpdateMessage,
   UpdateReceipt,
   LeaveMessage,
@@ -68,7 +89,6 @@ export type {
 } from './messages.ts';
 export {
   bindingOf,
-  encodedBytes,
   updateBytes,
   largestUpdateBytes,
   encodeUpdate,

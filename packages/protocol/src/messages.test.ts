@@ -2,8 +2,15 @@ import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { ChoraleError, wireError } from './errors.ts';
 import {
+  auditEntrySchema,
+  availabilitySchema,
+  createdInviteSchema,
   ENDED_STATUSES,
+  handshakeSchema,
+  inviteSchema,
   joinSchema,
+  leaveSchema,
+  newInviteSchema,
   parseMessage,
   parseResult,
   PROTOCOL_VERSION,
@@ -23,9 +30,9 @@ function thrown(action: () => unknown): ChoraleError {
   throw new Error('nothing was thrown');
 }
 
+const handshake = { protocolVersion: PROTOCOL_VERSION, runId: 'run-1' };
+const identity = { contributorId: 'c0ffee42', token: 't'.repeat(16) };
 const join = {
-  protocolVersion: PROTOCOL_VERSION,
-  runId: 'run-1',
   planHash: 'ab'.repeat(32),
   basisHash: 'cd'.repeat(32),
   backend: 'webgpu',
@@ -36,23 +43,17 @@ const join = {
 describe('parseMessage', () => {
   test('good messages pass', () => {
     expect(parseMessage(joinSchema, join, 'join')).toEqual(join);
-    const identity = { contributorId: 'c0ffee42', token: 't'.repeat(16) };
-    expect(parseMessage(joinSchema, { ...join, identity }, 'join').identity).toEqual(identity);
   });
 
   test.each([
-    ['runId', { ...join, runId: '../etc/passwd' }],
-    ['runId', { ...join, runId: 'x'.repeat(65) }],
     ['planHash', { ...join, planHash: 'AB'.repeat(32) }],
     ['backend', { ...join, backend: 'cuda' }],
     ['availability', { ...join, availability: true }],
     ['chargedRounds', { ...join, chargedRounds: undefined }],
     ['chargedRounds.1', { ...join, chargedRounds: [1, 0] }],
     ['chargedRounds', { ...join, chargedRounds: Array.from({ length: 100_001 }, () => 1) }],
-    ['protocolVersion', { ...join, protocolVersion: '1' }],
-    ['identity.token', { ...join, identity: { contributorId: 'c0ffee42', token: 'short' } }],
-    ['identity.contributorId', { ...join, identity: { contributorId: 'NO', token: 't'.repeat(16) } }],
-    ['identity', { ...join, identity: { contributorId: 'c0ffee42', token: 't'.repeat(16), admin: true } }],
+    ['(top level)', { ...join, runId: 'run-1' }], // the handshake says it
+    ['(top level)', { ...join, identity }],
     ['(top level)', { ...join, admin: true }],
     ['(top level)', null],
     ['(top level)', 'join'],
@@ -64,10 +65,128 @@ describe('parseMessage', () => {
   });
 
   test.each([0, -1, 1.5, Number.NaN, '3', null])('round %o is refused', (round) => {
-    expect(thrown(() => parseMessage(updateSchema, { runId: 'run-1', round }, 'update')).code).toBe(
-      'MESSAGE_INVALID',
-    );
+    expect(thrown(() => parseMessage(updateSchema, { round }, 'update')).code).toBe('MESSAGE_INVALID');
   });
+});
+
+describe('the handshake', () => {
+  const parse = (auth: unknown) => parseMessage(handshakeSchema, auth, 'handshake');
+  const invite = 'aB3_-'.repeat(4);
+
+  test('names the run; an identity or an invite may come along', () => {
+    for (const auth of [
+      handshake,
+      { ...handshake, identity },
+      { ...handshake, invite },
+      { ...handshake, identity, invite },
+      { ...handshake, protocolVersion: 99 }, // the server says that it is another one
+    ]) {
+      expect(parse(auth)).toEqual(auth);
+    }
+  });
+
+  test.each([
+    ['runId', { ...handshake, runId: '../etc/passwd' }],
+    ['runId', { ...handshake, runId: 'x'.repeat(65) }],
+    ['runId', { protocolVersion: PROTOCOL_VERSION }],
+    ['protocolVersion', { ...handshake, protocolVersion: '4' }],
+    ['protocolVersion', { runId: 'run-1' }],
+    ['identity.token', { ...handshake, identity: { ...identity, token: 'short' } }],
+    ['identity.contributorId', { ...handshake, identity: { ...identity, contributorId: 'NO' } }],
+    ['identity', { ...handshake, identity: { ...identity, admin: true } }],
+    ['identity', { ...handshake, identity: null }],
+    ['invite', { ...handshake, invite: 'a'.repeat(15) }],
+    ['invite', { ...handshake, invite: 'a'.repeat(65) }],
+    ['invite', { ...handshake, invite: `${'a'.repeat(16)}/` }],
+    ['(top level)', { ...handshake, planHash: 'ab'.repeat(32) }],
+    ['(top level)', undefined],
+  ])('a bad %s is refused', (path, auth) => {
+    const error = thrown(() => parse(auth));
+    expect(error.code).toBe('MESSAGE_INVALID');
+    expect(error.message).toContain(`${path}: `);
+  });
+
+  test('messages after it do not repeat the run', () => {
+    expect(leaveSchema.parse({})).toEqual({});
+    expect(availabilitySchema.parse({ availability: 'paused' })).toEqual({ availability: 'paused' });
+    expect(updateSchema.parse({ round: 3 })).toEqual({ round: 3 });
+    for (const [schema, message] of [
+      [leaveSchema, {}],
+      [availabilitySchema, { availability: 'paused' }],
+      [updateSchema, { round: 3 }],
+    ] as const) {
+      expect(schema.safeParse({ ...message, runId: 'run-1' }).success).toBe(false);
+    }
+  });
+});
+
+describe('invites', () => {
+  const invite = {
+    inviteId: 'a1b2c3d4',
+    note: 'the ward in Basel',
+    createdAt: 1,
+    expiresAt: null,
+    uses: 3,
+    used: 1,
+    withdrawn: false,
+  };
+
+  test('are for one person and two weeks where nothing is said', () => {
+    expect(newInviteSchema.parse({})).toEqual({ note: '', uses: 1, expiresInHours: 336 });
+    expect(newInviteSchema.parse({ note: '  Basel ', uses: 20, expiresInHours: null })).toEqual({
+      note: 'Basel',
+      uses: 20,
+      expiresInHours: null,
+    });
+  });
+
+  test.each([
+    { uses: 0 },
+    { uses: 1.5 },
+    { uses: 100_001 },
+    { expiresInHours: 0 },
+    { expiresInHours: 24 * 366 + 1 },
+    { expiresInHours: Infinity },
+    { note: 'x'.repeat(121) },
+    { code: 'a'.repeat(20) },
+  ])('%o cannot be asked for', (asked) => {
+    expect(newInviteSchema.safeParse(asked).success).toBe(false);
+  });
+
+  test('the code is told with the new invite only', () => {
+    expect(inviteSchema.parse(invite)).toEqual(invite);
+    expect(inviteSchema.safeParse({ ...invite, code: 'a'.repeat(20) }).success).toBe(false);
+    const created = { invite, code: 'a'.repeat(20), url: 'https://example.org/?run=run-1#invite=aaaa' };
+    expect(createdInviteSchema.parse(created)).toEqual(created);
+    expect(createdInviteSchema.safeParse({ ...created, code: 'short' }).success).toBe(false);
+    expect(inviteSchema.safeParse({ ...invite, inviteId: 'A1B2C3D4' }).success).toBe(false);
+  });
+});
+
+test('a line of the audit log names its act, and of who acted a few digits at most', () => {
+  const entry = {
+    sequence: 1,
+    at: 5,
+    act: 'stop',
+    actor: 'c0ffee42',
+    address: '127.0.0.1',
+    runId: 'run-1',
+    detail: '',
+    previousHash: '00'.repeat(32),
+    hash: 'ab'.repeat(32),
+  };
+  expect(auditEntrySchema.parse(entry)).toEqual(entry);
+  expect(auditEntrySchema.parse({ ...entry, actor: null, address: null, runId: null }).actor).toBeNull();
+  for (const wrong of [
+    { sequence: 0 },
+    { act: 'delete' },
+    { actor: 'c0ffee42'.repeat(8) },
+    { hash: 'ab' },
+    { detail: 'x'.repeat(301) },
+    { token: 'secret' },
+  ]) {
+    expect(auditEntrySchema.safeParse({ ...entry, ...wrong }).success).toBe(false);
+  }
 });
 
 describe('parseResult', () => {

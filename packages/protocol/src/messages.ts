@@ -5,7 +5,7 @@ import { describeIssues } from './runConfig.ts';
 import { resolvedRunSchema, sha256Schema } from './resolvedRun.ts';
 
 /** Raised by one whenever a message or the update layout changes meaning. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 
 /** socket.io namespaces. */
 export const CONTRIBUTE_NAMESPACE = '/contribute';
@@ -94,17 +94,33 @@ export type Availability = (typeof AVAILABILITIES)[number];
 /** Rounds a contributor's ledger charges: each was, or may have been, released. */
 const chargedRounds = z.array(roundNumber).max(100_000);
 
-export const joinSchema = z.strictObject({
+const identity = z.strictObject({ contributorId, token: z.string().min(16).max(200) });
+
+/** A code that lets somebody new into a run whose access is by invitation. */
+export const inviteCodeSchema = z.string().regex(/^[A-Za-z0-9_-]{16,64}$/);
+
+/**
+ * What a socket says as it opens (socket.io's `auth`), before it can send anything else: it belongs to one run from then
+ * on. What is wrong with it comes back as a `connect_error` whose `data` is a `WireError`.
+ */
+export const handshakeSchema = z.strictObject({
   protocolVersion: z.int(),
   runId,
+  /** From an earlier join, to go on as the same contributor. Whoever has none becomes somebody new as she joins. */
+  identity: identity.optional(),
+  /** Used up by whoever joins anew; who has an identity needs none. */
+  invite: inviteCodeSchema.optional(),
+});
+export type Handshake = z.infer<typeof handshakeSchema>;
+export type Identity = z.infer<typeof identity>;
+
+export const joinSchema = z.strictObject({
   planHash: sha256Schema,
   basisHash: sha256Schema,
   backend: z.enum(BACKENDS),
   availability: z.enum(AVAILABILITIES),
   /** All rounds of her own ledger. They depend on no data; the server keeps a copy that can only grow. */
   chargedRounds,
-  /** From an earlier join, to go on as the same contributor. */
-  identity: z.strictObject({ contributorId, token: z.string().min(16).max(200) }).optional(),
 });
 export type JoinMessage = z.infer<typeof joinSchema>;
 
@@ -117,14 +133,31 @@ export const joinedSchema = z.strictObject({
 });
 export type JoinedMessage = z.infer<typeof joinedSchema>;
 
-export const availabilitySchema = z.strictObject({ runId, availability: z.enum(AVAILABILITIES) });
+export const availabilitySchema = z.strictObject({ availability: z.enum(AVAILABILITIES) });
 export type AvailabilityMessage = z.infer<typeof availabilitySchema>;
 
+/**
+ * Asks to send an update before its bytes go out. The answer comes when the server has room for them, so that a thousand
+ * updates at once wait in their tabs and not in its memory; bytes that are stored already, or that no round takes any
+ * more, are not sent at all.
+ */
+export const offerSchema = z.strictObject({
+  round: roundNumber,
+  /** Of the encoded update. */
+  sha256: sha256Schema,
+  payloadBytes: z.int().min(1),
+});
+export type OfferMessage = z.infer<typeof offerSchema>;
+
+/** `send`: the server waits for the bytes now; `stored`: it has these bytes, which counts as a receipt. */
+export const offerAnswerSchema = z.enum(['send', 'stored']);
+export type OfferAnswer = z.infer<typeof offerAnswerSchema>;
+
 /** Rides with one binary attachment, the encoded update (`encodeUpdate`). */
-export const updateSchema = z.strictObject({ runId, round: roundNumber });
+export const updateSchema = z.strictObject({ round: roundNumber });
 export type UpdateMessage = z.infer<typeof updateSchema>;
 
-export const leaveSchema = z.strictObject({ runId });
+export const leaveSchema = z.strictObject({});
 export type LeaveMessage = z.infer<typeof leaveSchema>;
 
 /** `duplicate`: the same bytes were stored before; nothing changed. */
@@ -157,6 +190,7 @@ export type Result<T> = { ok: true; value: T } | { ok: false; error: WireError }
 export type ContributorToServer = {
   join: (message: JoinMessage, answer: (result: Result<JoinedMessage>) => void) => void;
   availability: (message: AvailabilityMessage, answer: (result: Result<null>) => void) => void;
+  offer: (message: OfferMessage, answer: (result: Result<OfferAnswer>) => void) => void;
   update: (
     message: UpdateMessage,
     payload: Uint8Array,
@@ -227,6 +261,83 @@ export type ServerToAdmin = {
   'run:detail': (detail: RunDetail) => void;
 };
 
+/** An invite as admins see it; the code itself is shown once, when it is made. */
+export const inviteSchema = z.strictObject({
+  inviteId: z.string().regex(/^[a-z0-9]{8,40}$/),
+  /** For whom, in the admin's words. */
+  note: z.string().max(120),
+  createdAt: z.number(),
+  /** Milliseconds since 1970; null: never. */
+  expiresAt: z.number().nullable(),
+  /** How many may join with it, and how many have. */
+  uses: z.int().min(1).max(100_000),
+  used: z.int().min(0),
+  withdrawn: z.boolean(),
+});
+export type Invite = z.infer<typeof inviteSchema>;
+
+/** What an admin asks for: body of `POST /api/admin/runs/:runId/invites`. */
+export const newInviteSchema = z.strictObject({
+  note: z.string().trim().max(120).default(''),
+  uses: z.int().min(1).max(100_000).default(1),
+  /** null: it does not expire. */
+  expiresInHours: z
+    .number()
+    .positive()
+    .max(24 * 366)
+    .nullable()
+    .default(24 * 14),
+});
+export type NewInvite = z.input<typeof newInviteSchema>;
+
+/** Its answer: the only time that the code is told. */
+export const createdInviteSchema = z.strictObject({
+  invite: inviteSchema,
+  code: inviteCodeSchema,
+  url: z.string(),
+});
+export type CreatedInvite = z.infer<typeof createdInviteSchema>;
+
+/** Answer of `POST /api/admin/token/rotate`: the only time that the new token is told. */
+export const rotatedTokenSchema = z.strictObject({ token: z.string().min(16).max(200) });
+
+/** What admins do that is written down. */
+export const AUDITED_ACTS = [
+  'server-start',
+  'sign-in',
+  'sign-in-refused',
+  'sign-out',
+  'token-rotated',
+  'run-created',
+  'pause',
+  'resume',
+  'stop',
+  'invite-created',
+  'invite-withdrawn',
+  'adapter-downloaded',
+] as const;
+export type AuditedAct = (typeof AUDITED_ACTS)[number];
+
+/** One line of the audit log; each is chained to the one before it by its hash. */
+export const auditEntrySchema = z.strictObject({
+  sequence: z.int().min(1),
+  at: z.number(),
+  act: z.enum(AUDITED_ACTS),
+  /** First 8 hexadecimal digits of the hash of the session or token that acted; null for the server itself. */
+  actor: z
+    .string()
+    .regex(/^[0-9a-f]{8}$/)
+    .nullable(),
+  /** Network address it came from; null for the server itself. */
+  address: z.string().max(64).nullable(),
+  runId: runId.nullable(),
+  detail: z.string().max(300),
+  previousHash: sha256Schema,
+  /** SHA-256 of the canonical JSON of all fields above. */
+  hash: sha256Schema,
+});
+export type AuditEntry = z.infer<typeof auditEntrySchema>;
+
 export const ADMIN_ACTIONS = ['pause', 'resume', 'stop'] as const;
 export type AdminAction = (typeof ADMIN_ACTIONS)[number];
 
@@ -246,7 +357,8 @@ export function parseMessage<Schema extends z.ZodType>(
   return result.data;
 }
 
-const wireErrorSchema = z.object({
+/** An error as it comes over the wire: in an answer, or as `data` of a connection that was refused. */
+export const wireErrorSchema = z.object({
   code: z.custom<ErrorCode>((code) => typeof code === 'string' && Object.hasOwn(ERROR_CODES, code)),
   message: z.string(),
   retryable: z.boolean(),

@@ -38,6 +38,10 @@ function plan(): RunPlan {
     },
     basisHash: 'cd'.repeat(32),
     parameterCount: 36_864,
+    tensors: [
+      { name: 'encoder.layer.0.attention.self.query.lora_B', count: 36_000 },
+      { name: 'classifier.weight', count: 864 },
+    ],
     trainedRanges: [{ start: 0, end: 36_864 }],
   };
 }
@@ -85,7 +89,7 @@ describe('hashPlan', () => {
 
   test('is the same on every machine: contributors agreed to it, ledgers hold it', async () => {
     // computed with Python's json and hashlib
-    expect(await hashPlan(plan())).toBe('9620bf067ebfd6f419d967ab8c381539b70487d655e62049e772f73227f535aa');
+    expect(await hashPlan(plan())).toBe('285b91fa3c296371574cf178260b9cf0fb4dea404095b3a330abd58c74d74f75');
   });
 
   test('changes with every public fact', async () => {
@@ -94,6 +98,10 @@ describe('hashPlan', () => {
       { ...base, noiseMultiplier: 1.0756 },
       { ...base, parameterCount: 36_865 },
       { ...base, trainedRanges: [{ start: 0, end: 36_000 }] },
+      { ...base, tensors: base.tensors.toReversed() },
+      { ...base, tensors: [{ ...base.tensors[0]!, name: 'x' }, base.tensors[1]!] },
+      { ...base, config: { ...base.config, transport: { encoding: 'int8' } } },
+      { ...base, config: { ...base.config, access: 'invite' } },
       { ...base, model: { ...base.model, source: { repository: 'a/b', revision: 'c' } } },
       { ...base, basisHash: 'ce'.repeat(32) },
       { ...base, model: { ...base.model, name: 'other' } },
@@ -157,9 +165,40 @@ describe('what is no plan', () => {
   test.each([
     ['empty', { start: 5, end: 5 }],
     ['over the end', { start: 0, end: 36_865 }],
-    ['negative', { start: -1, end: 5 }],
+    ['negative', { start: -1, end: 36_000 }],
+    ['ended within a tensor', { start: 0, end: 5 }],
+    ['begun within a tensor', { start: 5, end: 36_864 }],
   ])('a trained range that is %s', (_, range) => {
     expect(accepted((changed) => (changed.trainedRanges = [range]))).toBe(false);
+  });
+});
+
+describe('the tensors of a plan', () => {
+  const accepted = (change: Partial<RunPlan>) => runPlanSchema.safeParse({ ...plan(), ...change }).success;
+  const tensor = (count: number) => ({ name: 'a', count });
+
+  test('are together as large as the adapter', () => {
+    expect(accepted({ tensors: [tensor(36_864)] })).toBe(true);
+    expect(accepted({ tensors: [tensor(36_000), tensor(864)] })).toBe(true);
+    for (const counts of [[36_863], [36_865], [36_000, 865], [36_864, 1], []]) {
+      expect(accepted({ tensors: counts.map(tensor) })).toBe(false);
+    }
+  });
+
+  test('are none of no or half an element, nor without a name', () => {
+    expect(accepted({ tensors: [tensor(36_864), tensor(0)] })).toBe(false);
+    expect(accepted({ tensors: [tensor(36_863.5), tensor(0.5)] })).toBe(false);
+    expect(accepted({ tensors: [tensor(36_865), tensor(-1)] })).toBe(false);
+    expect(accepted({ tensors: [{ name: '', count: 36_864 }] })).toBe(false);
+  });
+
+  test('bound the ranges that rounds train, two of them too', () => {
+    const tensors = [tensor(864), tensor(35_000), tensor(1_000)];
+    const ranges = (...ends: [number, number][]) =>
+      accepted({ tensors, trainedRanges: ends.map(([start, end]) => ({ start, end })) });
+    expect(ranges([0, 864], [864, 36_864])).toBe(true);
+    expect(ranges([0, 35_864], [864, 36_864])).toBe(true);
+    expect(ranges([0, 35_864], [865, 36_864])).toBe(false);
   });
 });
 

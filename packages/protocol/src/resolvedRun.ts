@@ -49,6 +49,22 @@ export const trainedRangeSchema = z
   .refine(({ start, end }) => start < end, { error: 'start must be under end' });
 export type TrainedRange = z.infer<typeof trainedRangeSchema>;
 
+/** One tensor of the flat vector: so many elements behind those of the tensors before it. */
+export const tensorSchema = z.strictObject({ name: z.string().min(1).max(200), count: z.int().min(1) });
+export type PlanTensor = z.infer<typeof tensorSchema>;
+
+function sumOf(tensors: readonly PlanTensor[]): number {
+  return tensors.reduce((sum, { count }) => sum + count, 0);
+}
+
+/** Whether a stretch of the flat vector starts and ends where tensors do. */
+function endsWithTensors(tensors: readonly PlanTensor[], { start, end }: TrainedRange): boolean {
+  const bounds = new Set([0]);
+  let offset = 0;
+  for (const { count } of tensors) bounds.add((offset += count));
+  return bounds.has(start) && bounds.has(end);
+}
+
 /** The most values that an update of a run holds. */
 export function largestUpdateCount({ trainedRanges }: { trainedRanges: readonly TrainedRange[] }): number {
   return Math.max(...trainedRanges.map(({ start, end }) => end - start));
@@ -94,8 +110,18 @@ export const runPlanSchema = z
     basisHash: sha256Schema,
     /** Size of the global adapter: all B matrices, the head when it is trained, all A when the strategy trains them. */
     parameterCount: z.int().min(1),
-    /** What the first, second, … round trains of it; after the last one from the first again. */
+    /** What the global adapter is made of, in its order. Updates are scaled tensor by tensor where the encoding scales. */
+    tensors: z.array(tensorSchema).min(1).max(20_000),
+    /** What the first, second, … round trains of it; after the last one from the first again. Whole tensors. */
     trainedRanges: z.array(trainedRangeSchema).min(1).max(2),
+  })
+  .refine(({ parameterCount, tensors }) => sumOf(tensors) === parameterCount, {
+    error: 'together must be parameterCount',
+    path: ['tensors'],
+  })
+  .refine(({ tensors, trainedRanges }) => trainedRanges.every((range) => endsWithTensors(tensors, range)), {
+    error: 'must start and end with a tensor',
+    path: ['trainedRanges'],
   })
   .refine(({ parameterCount, trainedRanges }) => trainedRanges.every(({ end }) => end <= parameterCount), {
     error: 'must lie within parameterCount',

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ChoraleError } from './errors.ts';
 import { parseRunConfig } from './runConfig.ts';
 
-/** The example of design.md, section 4, with the encoding of this version. */
+/** The example of design.md, section 4. */
 function example(): Record<string, unknown> {
   return {
     name: 'sentiment',
@@ -32,7 +32,7 @@ function example(): Record<string, unknown> {
     privacy: { unit: 'example', targetEpsilon: 6, targetDelta: 1e-5 },
     rounds: { count: 30, cohortSize: 3, minimumUpdates: 2, deadlineSeconds: 120 },
     aggregation: { rule: 'mean', serverOptimizer: { name: 'sgd', learningRate: 1 } },
-    transport: { encoding: 'f32' },
+    transport: { encoding: 'int8' },
     evaluation: { file: 'dev.tsv' },
   };
 }
@@ -68,6 +68,9 @@ test('the example of the design is a config, and nothing in it is changed', () =
     task: { ...(example().task as object), textPair: false },
     training: { ...(example().training as object), clipping: 'flat' },
     privacy: { ...(example().privacy as object), noise: 'rounded-gaussian' },
+    rounds: { ...(example().rounds as object), overSelection: 0 },
+    aggregation: { ...(example().aggregation as object), normWindow: 'noise-law' },
+    access: 'open',
   });
 });
 
@@ -91,10 +94,16 @@ test('defaults fill a small config', () => {
       seed: 1,
     },
     training: { localSteps: 10 },
-    rounds: { deadlineSeconds: 120 },
-    aggregation: { rule: 'mean', serverOptimizer: { name: 'sgd', learningRate: 1 } },
+    rounds: { deadlineSeconds: 120, overSelection: 0 },
+    aggregation: {
+      rule: 'mean',
+      normWindow: 'noise-law',
+      serverOptimizer: { name: 'sgd', learningRate: 1 },
+    },
     transport: { encoding: 'f32' },
+    access: 'open',
   });
+  expect(parsed.aggregation.trimFraction).toBeUndefined();
   expect(parsed.evaluation).toBeUndefined();
 });
 
@@ -177,7 +186,14 @@ describe('refusals name the file and the path', () => {
     ['rounds.minimumUpdates', 4],
     ['rounds.deadlineSeconds', 0],
     ['aggregation.rule', 'krum'],
-    ['transport.encoding', 'int8'],
+    ['rounds.overSelection', -0.1],
+    ['rounds.overSelection', 1.1],
+    ['aggregation.normWindow', 'on'],
+    ['aggregation.trimFraction', 0.1],
+    ['aggregation.serverOptimizer.name', 'adamw'],
+    ['aggregation.serverOptimizer.learningRate', 0],
+    ['transport.encoding', 'int4'],
+    ['access', 'closed'],
     ['evaluation.file', ''],
   ])('%s: %o', (path, value) => {
     const error = refusal(exampleWith(path, value));
@@ -188,6 +204,68 @@ describe('refusals name the file and the path', () => {
   test.each([null, 7, 'text', []])('%o is no config', (value) => {
     expect(refusal(value).message).toContain('(top level)');
   });
+});
+
+describe('how updates become one', () => {
+  const withAggregation = (aggregation: unknown) => ({ ...example(), aggregation });
+
+  test.each([
+    [{ name: 'sgd' }, { name: 'sgd', learningRate: 1 }],
+    [{ name: 'momentum' }, { name: 'momentum', learningRate: 1, momentum: 0.9 }],
+    [
+      { name: 'momentum', learningRate: 0.5, momentum: 0 },
+      { name: 'momentum', learningRate: 0.5, momentum: 0 },
+    ],
+    [{ name: 'adam' }, { name: 'adam', learningRate: 0.01, beta1: 0.9, beta2: 0.99, tau: 1e-3 }],
+    [undefined, { name: 'sgd', learningRate: 1 }],
+  ])('server optimizer %o', (serverOptimizer, expected) => {
+    expect(parseRunConfig(withAggregation({ serverOptimizer })).aggregation.serverOptimizer).toEqual(
+      expected,
+    );
+  });
+
+  test.each([
+    { name: 'sgd', momentum: 0.9 },
+    { name: 'momentum', momentum: 1 },
+    { name: 'momentum', beta1: 0.9 },
+    { name: 'adam', beta1: 1 },
+    { name: 'adam', beta2: -0.1 },
+    { name: 'adam', tau: 0 },
+    { learningRate: 1 },
+  ])('%o is no server optimizer', (serverOptimizer) => {
+    expect(refusal(withAggregation({ serverOptimizer })).message).toContain('aggregation.serverOptimizer');
+  });
+
+  test('a trim fraction goes with the trimmed mean only, and leaves something over', () => {
+    const trimmed = (trimFraction?: number) =>
+      withAggregation({ rule: 'trimmed-mean', ...(trimFraction === undefined ? {} : { trimFraction }) });
+    expect(parseRunConfig(trimmed()).aggregation.rule).toBe('trimmed-mean');
+    expect(parseRunConfig(trimmed(0.25)).aggregation.trimFraction).toBe(0.25);
+    for (const fraction of [0, 0.5, -0.1]) {
+      expect(refusal(trimmed(fraction)).message).toContain('aggregation.trimFraction: ');
+    }
+    expect(refusal(withAggregation({ trimFraction: 0.25 })).message).toMatch(
+      /aggregation\.trimFraction: .*'trimmed-mean'/,
+    );
+  });
+
+  test('the norm window can be switched off', () => {
+    expect(parseRunConfig(withAggregation({ normWindow: 'off' })).aggregation.normWindow).toBe('off');
+  });
+});
+
+test.each([
+  ['transport.encoding', 'f32'],
+  ['transport.encoding', 'f16'],
+  ['transport.encoding', 'int8'],
+  ['access', 'open'],
+  ['access', 'invite'],
+  ['rounds.overSelection', 0],
+  ['rounds.overSelection', 0.3],
+  ['rounds.overSelection', 1],
+])('%s: %o is a choice', (path, value) => {
+  const config = parseRunConfig(exampleWith(path, value)) as unknown as Record<string, unknown>;
+  expect(path.split('.').reduce<unknown>((inner, key) => (inner as typeof config)[key], config)).toBe(value);
 });
 
 describe('privacy gives either a target or the noise', () => {

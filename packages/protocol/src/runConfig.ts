@@ -85,10 +85,50 @@ const roundsSchema = z
     cohortSize: count,
     minimumUpdates: count,
     deadlineSeconds: z.number().min(1).max(86_400).default(120),
+    /**
+     * How many more than cohortSize are asked, as a fraction of it: a round closes with the first cohortSize updates, so
+     * that a few slow devices do not hold it up. What the others have not sent by then stays with them, uncharged.
+     */
+    overSelection: z.number().min(0).max(1).default(0),
   })
   .refine((r) => r.minimumUpdates <= r.cohortSize, {
     error: 'minimumUpdates must not be over cohortSize',
     path: ['minimumUpdates'],
+  });
+
+const serverOptimizerSchema = z.discriminatedUnion('name', [
+  z.strictObject({ name: z.literal('sgd'), learningRate: positive.default(1) }),
+  z.strictObject({
+    name: z.literal('momentum'),
+    learningRate: positive.default(1),
+    momentum: z.number().min(0).lt(1).default(0.9),
+  }),
+  z.strictObject({
+    name: z.literal('adam'),
+    learningRate: positive.default(0.01),
+    beta1: z.number().min(0).lt(1).default(0.9),
+    beta2: z.number().min(0).lt(1).default(0.99),
+    /** Added to the root of the second moment (tau of Reddi et al. 2021). */
+    tau: positive.default(1e-3),
+  }),
+]);
+
+const aggregationSchema = z
+  .strictObject({
+    /** `trimmed-mean`: in every parameter the largest and smallest values are left out. */
+    rule: z.enum(['mean', 'trimmed-mean']).default('mean'),
+    /** Fraction left out at each end; only for `trimmed-mean`, 0.1 where it is not given. */
+    trimFraction: z.number().gt(0).lt(0.5).optional(),
+    /**
+     * `noise-law`: an update whose norm no honest tab's noise and clipped gradients can have is refused. Without noise
+     * (privacy.unit `none`) there is no such law, and nothing is refused for it.
+     */
+    normWindow: z.enum(['noise-law', 'off']).default('noise-law'),
+    serverOptimizer: serverOptimizerSchema.prefault({ name: 'sgd' }),
+  })
+  .refine(({ rule, trimFraction }) => rule === 'trimmed-mean' || trimFraction === undefined, {
+    error: "only for rule 'trimmed-mean'",
+    path: ['trimFraction'],
   });
 
 /**
@@ -109,15 +149,14 @@ export const runConfigSchema = z
     training: trainingSchema,
     privacy: privacySchema,
     rounds: roundsSchema,
-    aggregation: z
-      .strictObject({
-        rule: z.literal('mean').default('mean'),
-        serverOptimizer: z
-          .strictObject({ name: z.literal('sgd').default('sgd'), learningRate: positive.default(1) })
-          .prefault({}),
-      })
-      .prefault({}),
-    transport: z.strictObject({ encoding: z.enum(['f32']).default('f32') }).prefault({}),
+    aggregation: aggregationSchema.prefault({}),
+    /**
+     * How values are written in an update: `f16` and `int8` with one scale a tensor and stochastic rounding, which is
+     * unbiased and works on values that are noised already.
+     */
+    transport: z.strictObject({ encoding: z.enum(['f32', 'f16', 'int8']).default('f32') }).prefault({}),
+    /** `invite`: nobody joins without a code that the admin made. */
+    access: z.enum(['open', 'invite']).default('open'),
     /** A public labelled file beside the config, on which the server measures each round. */
     evaluation: z.strictObject({ file: z.string().min(1) }).optional(),
     /**

@@ -8,5 +8,6 @@ export type { SimulationOptions, SimulationProgress, SimulationResult } from './
 export type { SimulatedRound } from './seedState.ts';
 export { machine } from './summary.ts';
 export type { Machine, SeedSummary, SimulationSummary } from './summary.ts';
+export { RandomStream } from './randomStream.ts';
 export { spreadOf } from './statistics.ts';
 export type { Spread } from './statistics.ts';

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
  * give other bits: in compute, model, lora, trainer, privacy, coordinator or here; `numerics.test.ts` fails then. Rounds
  * from before and after such a change are not rounds of one simulation.
  */
-export const NUMERICS = 1;
+export const NUMERICS = 2;
 
 const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;

@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { RunConfig } from '@chorale/protocol';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { PROGRAM } from './numerics.ts';
 import type { SimulationOptions } from './runSimulation.ts';
@@ -73,8 +74,8 @@ test('one line a round, with the fields of the issue', async () => {
       'testLoss',
       'uplinkBytesPerClient',
     ]);
-    // Two layers, query and value, B [2, 8]; the head [8, 2] with its bias [2]: 64 + 18 floats and a header of 80 bytes
-    expect(line.uplinkBytesPerClient).toBe(4 * (2 * 2 * 2 * 8 + 8 * 2 + 2) + 80);
+    // Two layers, query and value, B [2, 8]; the head [8, 2] with its bias [2]: 64 + 18 floats and a header of 88 bytes
+    expect(line.uplinkBytesPerClient).toBe(4 * (2 * 2 * 2 * 8 + 8 * 2 + 2) + 88);
     expect(line.aggregationError).toBeLessThan(1e-6);
     expect(line.cohort).toHaveLength(2);
   }
@@ -144,15 +145,20 @@ describe('repeated', () => {
     expect(summary.testLoss).toEqual(spread(one!.testLoss!, three!.testLoss!));
   });
 
-  test('from the state of any round it goes on to the same end', async () => {
-    const whole = resultOf((await simulate('whole')).directory);
-    for (const kept of [0, 1, 3]) {
-      const name = `from-${kept}`;
-      await expect(simulate(name, { onProgress: stopAfter(kept) })).rejects.toThrow('stopped');
-      expect(existsSync(join(place, name, 'seed-1', 'adapter'))).toBe(false);
-      expect(resultOf((await simulate(name)).directory)).toEqual(whole);
-    }
-  });
+  test.each([{ name: 'sgd' }, { name: 'momentum' }, { name: 'adam' }])(
+    'from the state of any round it goes on to the same end, the optimizer $name included',
+    async (serverOptimizer) => {
+      const config = { ...smallConfig(), aggregation: { serverOptimizer } };
+      const { name: optimizer } = serverOptimizer;
+      const whole = resultOf((await simulate(`whole-${optimizer}`, {}, config)).directory);
+      for (const kept of [0, 1, 3]) {
+        const name = `${optimizer}-from-${kept}`;
+        await expect(simulate(name, { onProgress: stopAfter(kept) }, config)).rejects.toThrow('stopped');
+        expect(existsSync(join(place, name, 'seed-1', 'adapter'))).toBe(false);
+        expect(resultOf((await simulate(name, {}, config)).directory)).toEqual(whole);
+      }
+    },
+  );
 });
 
 function stopAfter(kept: number): NonNullable<SimulationOptions['onProgress']> {
@@ -242,14 +248,14 @@ describe('aggregation error and uplink are those of the strategy', () => {
   test('lora: averages of A and B do not fit each other, and both are sent', async () => {
     for (const { aggregationError, uplinkBytesPerClient } of await linesWith('lora')) {
       expect(aggregationError).toBeGreaterThan(1e-4);
-      expect(uplinkBytesPerClient).toBe(4 * (a + b + head) + 80);
+      expect(uplinkBytesPerClient).toBe(4 * (a + b + head) + 88);
     }
   });
 
   test('rolora: exact, one factor at a time', async () => {
     for (const { round, aggregationError, uplinkBytesPerClient } of await linesWith('rolora')) {
       expect(aggregationError).toBeLessThan(1e-6);
-      expect(uplinkBytesPerClient).toBe(4 * ((round % 2 === 1 ? b : a) + head) + 80);
+      expect(uplinkBytesPerClient).toBe(4 * ((round % 2 === 1 ? b : a) + head) + 88);
     }
   });
 });
@@ -286,13 +292,43 @@ test('training that diverges says so, whether it overflows or only sends absurd 
     const config = smallConfig({ training, privacy: { unit: 'none' } });
     await expect(simulate(`rate-${learningRate}`, {}, config)).rejects.toMatchObject({
       code: 'UPDATE_NOT_FINITE',
+      message: expect.stringMatching(/^client \d in round \d: .*smaller learningRate/) as string,
     });
   }
 });
 
+describe('the encoding is that of the config', () => {
+  type Encoding = RunConfig['transport']['encoding'];
+  const encoded = (encoding: Encoding, name: string) =>
+    simulate(name, { seeds: [1] }, smallConfig({ transport: { encoding } }));
+  const rowsOf = async (...start: Parameters<typeof encoded>) =>
+    linesOf((await encoded(...start)).directory).map((line) => ({ ...line, seconds: 0 }));
+
+  // Four B of 16 values, the head's weight and bias: 82 values in six tensors
+  test.each([
+    ['f32', 88 + 4 * 82],
+    ['f16', 88 + 4 * 6 + 2 * 82],
+    ['int8', 88 + 4 * 6 + 82],
+  ] as const)('%s: %s bytes, and the seed decides how values are rounded', async (encoding, bytes) => {
+    const rows = await rowsOf(encoding, 'a');
+    expect(new Set(rows.map((row) => row.uplinkBytesPerClient))).toEqual(new Set([bytes]));
+    expect(await rowsOf(encoding, 'b')).toEqual(rows);
+  });
+
+  test('they come close to each other, and are not the same', async () => {
+    const losses = await Promise.all(
+      (['f32', 'f16', 'int8'] as const).map(
+        async (encoding) => (await rowsOf(encoding, encoding)).at(-1)!.testLoss!,
+      ),
+    );
+    expect(new Set(losses).size).toBe(3);
+    for (const loss of losses) expect(Math.abs(loss - losses[0]!)).toBeLessThan(0.05 * losses[0]!);
+  });
+});
+
 test('localMetrics: the counts travel with the update', async () => {
   const counted = await simulate('out', {}, smallConfig({ localMetrics: { noiseMultiplier: 2 } }));
-  expect(linesOf(counted.directory)[0]!.uplinkBytesPerClient).toBe(4 * 82 + 80 + 16);
+  expect(linesOf(counted.directory)[0]!.uplinkBytesPerClient).toBe(4 * 82 + 88 + 16);
 });
 
 test('an error of a training thread comes out with its words', async () => {

@@ -74,8 +74,8 @@ export async function openSeedDevice(setup: SeedSetup): Promise<SeedDevice> {
         config.localMetrics === undefined
           ? null
           : noisyLocalCounts(plan, await countCorrect(parameters, examples, { compute, classifier }), noise);
-      const update = await notDiverging(client, round, () =>
-        computeClientUpdate(parameters, {
+      return await notDiverging(client, round, async () => {
+        const update = await computeClientUpdate(parameters, {
           compute,
           classifier,
           examples,
@@ -83,9 +83,10 @@ export async function openSeedDevice(setup: SeedSetup): Promise<SeedDevice> {
           random,
           noise,
           range: trainedRangeOf(binding, round),
-        }),
-      );
-      return encodeUpdate(update, round, binding, localCounts);
+        });
+        const rounding = new RandomStream(seed, `rounding of client ${client + 1} in round ${round}`);
+        return encodeUpdate(update, round, binding, localCounts, rounding);
+      });
     },
     async evaluate(parameters) {
       if (testRows === null) throw new Error('expected test rows, this simulation has none');
@@ -110,7 +111,9 @@ async function notDiverging<Result>(
   try {
     return await train();
   } catch (cause) {
-    if (!(cause instanceof Error && cause.name === 'NumericalError')) throw cause;
+    if (!(cause instanceof Error)) throw cause;
+    const tooLarge = cause instanceof ChoraleError && cause.code === 'UPDATE_NOT_FINITE';
+    if (!tooLarge && cause.name !== 'NumericalError') throw cause;
     throw new ChoraleError(
       'UPDATE_NOT_FINITE',
       `client ${client + 1} in round ${round}: ${cause.message}; the training diverged, use a smaller learningRate`,

@@ -37,6 +37,14 @@ export type SeedState = {
   rounds: SimulatedRound[];
   /** The global adapter, [parameterCount]. */
   parameters: Float64Array;
+  /** What the server's optimizer carries from round to round (`nextAdapter`). */
+  optimizerState: Float64Array | null;
+};
+
+/** `SeedState` as JSON: arrays are the base64 of their bytes. */
+type WrittenState = Omit<SeedState, 'parameters' | 'optimizerState'> & {
+  parameters: string;
+  optimizerState: string | null;
 };
 
 const STATE_FILE = 'state.json';
@@ -46,26 +54,37 @@ const ROUNDS_FILE = 'rounds.jsonl';
 export function readSeedState(directory: string): SeedState | null {
   const path = join(directory, STATE_FILE);
   if (!existsSync(path)) return null;
-  const { parameters, ...rest } = JSON.parse(readFileSync(path, 'utf8')) as Omit<SeedState, 'parameters'> & {
-    parameters: string;
+  const { parameters, optimizerState, ...rest } = JSON.parse(readFileSync(path, 'utf8')) as WrittenState;
+  return {
+    ...rest,
+    parameters: fromBase64(parameters),
+    optimizerState: optimizerState === null ? null : fromBase64(optimizerState),
   };
-  // A copy: a Buffer's bytes need not begin where float64 may
-  const bytes = new Uint8Array(Buffer.from(parameters, 'base64'));
-  return { ...rest, parameters: new Float64Array(bytes.buffer) };
 }
 
 /** Replaces state and `rounds.jsonl`; the state is the one that counts, and the other file follows from it. */
 export function writeSeedState(directory: string, state: SeedState): void {
-  const { initial, rounds, parameters } = state;
-  const bytes = Buffer.from(parameters.buffer, parameters.byteOffset, parameters.byteLength);
-  writeAtomically(
-    join(directory, STATE_FILE),
-    JSON.stringify({ initial, rounds, parameters: bytes.toString('base64') }),
-  );
+  const { initial, rounds, parameters, optimizerState } = state;
+  const written: WrittenState = {
+    initial,
+    rounds,
+    parameters: toBase64(parameters),
+    optimizerState: optimizerState === null ? null : toBase64(optimizerState),
+  };
+  writeAtomically(join(directory, STATE_FILE), JSON.stringify(written));
   writeRounds(directory, rounds);
 }
 
 /** Also at the start: a kill can fall between the two files. */
 export function writeRounds(directory: string, rounds: readonly SimulatedRound[]): void {
   writeAtomically(join(directory, ROUNDS_FILE), rounds.map((round) => `${JSON.stringify(round)}\n`).join(''));
+}
+
+function toBase64({ buffer, byteOffset, byteLength }: Float64Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('base64');
+}
+
+function fromBase64(text: string): Float64Array {
+  // A copy: a Buffer's bytes need not begin where float64 may
+  return new Float64Array(new Uint8Array(Buffer.from(text, 'base64')).buffer);
 }

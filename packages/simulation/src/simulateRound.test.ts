@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Binding } from '@chorale/protocol';
 import { describeAdapter, openAdapter, privacyPlanOf } from '@chorale/trainer';
 import { expect, test } from 'vitest';
 import { openDevicePool } from './devicePool.ts';
@@ -22,8 +23,8 @@ test.each([Infinity, NaN])(
       testRows,
     } = readSimulationInputs(writeSmallSimulation(place));
     const facts = await describeAdapter(files, config);
-    const { basisHash, parameterCount, trainedRanges, initialParameters } = facts;
-    const binding = { planHash: 'ab'.repeat(32), basisHash, parameterCount, trainedRanges };
+    const { initialParameters, ...adapter } = facts;
+    const binding: Binding = { ...adapter, planHash: 'ab'.repeat(32), encoding: 'f32' };
     const common = { seed: 1, config, binding };
     const noiseMultiplier = 1;
     const clients = [0, 1, 2].map((client) => trainRows.slice(40 * client, 40 * client + 40));
@@ -38,6 +39,7 @@ test.each([Infinity, NaN])(
         initial: null,
         rounds: [],
         parameters: Float64Array.from(initialParameters),
+        optimizerState: null,
       };
       const after = await simulateRound(
         before,

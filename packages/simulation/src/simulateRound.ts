@@ -1,4 +1,4 @@
-import { aggregateRound, chooseMembers } from '@chorale/coordinator';
+import { chooseMembers, nextAdapter, openAggregate } from '@chorale/coordinator';
 import { aggregationError } from '@chorale/lora';
 import type { PrivacyPlan } from '@chorale/privacy';
 import { roundEpsilonUp, spentEpsilonAfter } from '@chorale/privacy';
@@ -46,12 +46,14 @@ export async function simulateRound(
     start,
     onClient,
   );
-  const updates = cohort.map((number, i) => ({
-    contributorId: `client-${number}`,
-    ...decodeUpdate(encoded[i]!, binding),
-  }));
+  const updates = encoded.map((bytes) => decodeUpdate(bytes, binding).values);
   const range = trainedRangeOf(binding, round);
-  const parameters = aggregateRound(state.parameters, updates, { aggregation: config.aggregation, range });
+  const aggregate = openAggregate(config.aggregation, range.end - range.start);
+  for (const values of updates) aggregate.add(values);
+  const { parameters, optimizerState } = nextAdapter(state, aggregate.finish(), {
+    optimizer: config.aggregation.serverOptimizer,
+    range,
+  });
   const tested = hasTest && (round % simulation.evaluateEvery === 0 || round === config.rounds.count);
   const evaluation = tested ? recordable(await pool.evaluate(Float32Array.from(parameters))) : null;
   const taken = roundsTaken([...state.rounds, { cohort }], simulation.clients);
@@ -62,17 +64,11 @@ export async function simulateRound(
     testLoss: evaluation?.loss ?? null,
     epsilon: epsilon === Infinity ? null : roundEpsilonUp(epsilon),
     uplinkBytesPerClient: Math.max(...encoded.map(({ byteLength }) => byteLength)),
-    aggregationError: aggregationError(
-      adapter.layout,
-      start,
-      updates.map(({ values }) => values),
-      range,
-      adapter.basis,
-    ),
+    aggregationError: aggregationError(adapter.layout, start, updates, range, adapter.basis),
     seconds: Number(((performance.now() - startedAt) / 1000).toFixed(3)),
     cohort,
   };
-  return { initial: state.initial, rounds: [...state.rounds, record], parameters };
+  return { initial: state.initial, rounds: [...state.rounds, record], parameters, optimizerState };
 }
 
 /** @returns numbers of clients from 1, ascending */

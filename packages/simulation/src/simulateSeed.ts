@@ -130,6 +130,7 @@ async function initialSeedState(
     initial: hasTest ? recordable(await pool.evaluate(initialParameters)) : null,
     rounds: [],
     parameters: Float64Array.from(initialParameters),
+    optimizerState: null,
   };
 }
 
@@ -147,7 +148,7 @@ function bindingOfSimulation(
   { hashes }: SimulationInputs,
   config: RunConfig,
   noiseMultiplier: number,
-  { basisHash, parameterCount, trainedRanges }: AdapterFacts,
+  { basisHash, parameterCount, tensors, trainedRanges }: AdapterFacts,
 ): Binding {
   const planHash = createHash('sha256')
     .update(
@@ -157,9 +158,11 @@ function bindingOfSimulation(
         model: hashes.model,
         basisHash,
         parameterCount,
+        tensors,
         trainedRanges,
       }),
     )
     .digest('hex');
-  return { planHash, basisHash, parameterCount, trainedRanges };
+  const { encoding } = config.transport;
+  return { planHash, basisHash, parameterCount, tensors, trainedRanges, encoding };
 }

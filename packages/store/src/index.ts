@@ -1,3 +1,15 @@
-export type { Store, StoredRun, EngineRow, StoredContributor, StoredUpdate, StoredAdapter } from './store.ts';
+export type {
+  Store,
+  StoredRun,
+  EngineRow,
+  StoredContributor,
+  StoredUpdate,
+  StoredAdapter,
+  StoredInvite,
+  NewAuditEntry,
+} from './store.ts';
 export { openMemoryStore } from './memoryStore.ts';
 export { openSqliteStore } from './sqliteStore.ts';
+export { backupDatabase } from './sqlite/backup.ts';
+export { AUDIT_START, verifyAuditChain } from './auditChain.ts';
+export type { AuditVerdict } from './auditChain.ts';

@@ -1,149 +1,86 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { roundRecordSchema, runPlanSchema } from '@chorale/protocol';
+import { resolvedRunSchema, roundRecordSchema } from '@chorale/protocol';
 import { MIGRATIONS } from './migrations.ts';
-import { openDatabase } from './sqliteDatabase.ts';
+import { openDatabase } from './sqlite/database.ts';
 import { openSqliteStore } from './sqliteStore.ts';
+import type { Store } from './store.ts';
+import {
+  LARGE_UPDATE,
+  PARAMETERS,
+  RECORD,
+  SMALL_UPDATE,
+  TRAINING,
+  planOf,
+  writeRelease,
+} from './testing/oldReleases.ts';
+import { auditEntry, engine, hashOf, invite, record, update } from './testing/storeRows.ts';
 
 let directory: string;
 let path: string;
+let store: Store | undefined;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'chorale-migrations-'));
   path = join(directory, 'old.sqlite');
 });
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
-
-/** A plan as the first release wrote it, defaults filled in. */
-const planOf = (privacy: object) => ({
-  config: {
-    name: 'Old run',
-    purpose: '',
-    operator: '',
-    model: 'tiny-encoder',
-    task: { type: 'sequence-classification', labels: ['no', 'yes'], maxTokens: 64, pooling: 'mean' },
-    adapter: {
-      strategy: 'ffa-lora',
-      rank: 8,
-      alpha: 8,
-      targetModules: ['query', 'value'],
-      basis: 'orthonormal',
-      head: 'trained',
-      seed: 1,
-    },
-    training: {
-      localSteps: 10,
-      learningRate: 0.5,
-      samplingRate: 0.1,
-      expectedBatchSize: 8,
-      clippingNorm: 1,
-    },
-    privacy,
-    rounds: { count: 5, cohortSize: 2, minimumUpdates: 1, deadlineSeconds: 120 },
-    aggregation: { rule: 'mean', serverOptimizer: { name: 'sgd', learningRate: 1 } },
-    transport: { encoding: 'f32' },
-  },
-  noiseMultiplier: 1.25,
-  model: {
-    name: 'tiny',
-    files: [{ name: 'config.json', path: '/m/config.json', sizeBytes: 2, sha256: 'a'.repeat(64) }],
-  },
-  basisHash: 'b'.repeat(64),
-  parameterCount: 3,
+afterEach(() => {
+  store?.close();
+  store = undefined;
+  rmSync(directory, { recursive: true, force: true });
 });
 
-const RECORD = {
-  round: 1,
-  attempt: 1,
-  cohort: 2,
-  received: 2,
-  adapterVersion: 1,
-  testAccuracy: 0.1234567890123456,
-  testLoss: null,
-  spentEpsilon: 1.5,
-  uplinkBytes: 92,
-  durationMs: 12.5,
-};
+const RELEASES = MIGRATIONS.slice(1).map((_, index) => index + 1);
 
-const TRAINING = {
-  version: 1,
-  phase: { status: 'training', open: { round: 3, attempt: 1, startedAtMs: 1, deadlineMs: 2, members: [] } },
-  adapterVersion: 2,
-  warning: null,
-};
+it('has releases before this one to start from', () => {
+  expect(RELEASES).toEqual([1, 2, 3]);
+});
 
-function writeFirstRelease(): void {
-  const database = openDatabase(path, MIGRATIONS.slice(0, 1));
-  const insertRun = database.prepare(
-    'INSERT INTO runs (id, plan, plan_hash, created_at_ms, status, engine_state) VALUES (?, ?, ?, ?, ?, ?)',
-  );
-  const example = JSON.stringify(planOf({ unit: 'example', noiseMultiplier: 1.25, targetDelta: 1e-5 }));
-  const none = JSON.stringify(planOf({ unit: 'none' }));
-  const completed = JSON.stringify({ ...TRAINING, phase: { status: 'completed' } });
-  insertRun.run('going', example, 'c'.repeat(64), 1, 'training', JSON.stringify(TRAINING));
-  insertRun.run('ended', none, 'd'.repeat(64), 2, 'completed', completed);
-  database.exec(`
-    INSERT INTO contributors (run_id, id, token_hash, backend) VALUES
-      ('going', 'alice000', 'h1', 'wasm'), ('going', 'bob00000', 'h2', 'wasm');
-    INSERT INTO updates (run_id, round, contributor_id, sha256, received_at_ms, bytes) VALUES
-      ('going', 2, 'alice000', 's2', 5, x'01'), ('going', 1, 'alice000', 's1', 4, x'02');
-  `);
-  database.prepare("INSERT INTO records VALUES ('going', 1, ?)").run(JSON.stringify(RECORD));
-  database
-    .prepare("INSERT INTO adapters VALUES ('going', 2, ?)")
-    .run(new Uint8Array(Float64Array.of(1.5, -0, 1e-300).buffer));
-  database.close();
-}
-
-describe('a database of the first release', () => {
-  it('charges every round of which it has an update', () => {
-    writeFirstRelease();
-    const store = openSqliteStore(path);
-    expect(store.chargedRounds('going', 'alice000')).toEqual([1, 2]);
-    expect(store.chargedRounds('going', 'bob00000')).toEqual([]);
-    expect(store.getContributor('going', 'alice000')).toMatchObject({ rounds: 2, chargedRounds: 2 });
-    store.close();
+describe.each(RELEASES)('a database of schema %i', (version) => {
+  beforeEach(() => {
+    writeRelease(path, version);
+    store = openSqliteStore(path);
   });
 
-  it('has plans and records that can be read, with all their numbers', () => {
-    writeFirstRelease();
-    const store = openSqliteStore(path);
-    const [going, ended] = store.listRuns().map(({ run }) => runPlanSchema.parse(run.plan));
-    expect(going!.config.training.clipping).toBe('flat');
-    expect(going!.config.task.textPair).toBe(false);
-    const file = { sizeBytes: 2, sha256: 'a'.repeat(64) };
-    expect(going!.model).toEqual({
-      name: 'tiny',
-      source: null,
-      files: [{ name: 'config.json', ...file, pieces: [file] }],
+  // Up to schema 2 the bias of a trained head, one number a label, was not there.
+  const biases = version <= 2 ? 2 : 0;
+
+  it('has plans that can be read, with all their numbers', () => {
+    const runs = store!.listRuns().map(({ run }) => run);
+    // Nothing is left for the schema to fill in
+    expect(runs.map((run) => resolvedRunSchema.parse(run))).toEqual(runs);
+    const [going, ended] = runs.map(({ plan }) => plan);
+    const before = planOf(3, { unit: 'example' });
+    const parameterCount = 3 + biases;
+    expect(going).toEqual({
+      ...before,
+      config: {
+        ...(before['config'] as object),
+        privacy: {
+          unit: 'example',
+          noiseMultiplier: 1.25,
+          targetDelta: 1e-5,
+          noise: 'rounded-gaussian',
+        },
+        rounds: { count: 5, cohortSize: 2, minimumUpdates: 1, deadlineSeconds: 120, overSelection: 0 },
+        aggregation: {
+          rule: 'mean',
+          normWindow: 'off',
+          serverOptimizer: { name: 'sgd', learningRate: 1 },
+        },
+        access: 'open',
+      },
+      parameterCount,
+      tensors: [{ name: 'parameters', count: parameterCount }],
+      trainedRanges: [{ start: 0, end: parameterCount }],
     });
-    expect(going!.config.privacy).toEqual({
-      unit: 'example',
-      noiseMultiplier: 1.25,
-      targetDelta: 1e-5,
-      noise: 'rounded-gaussian',
-    });
-    expect(going).toEqual(store.getRun('going')!.run.plan); // nothing was left for the schema to fill in
     expect(ended!.config.privacy).toEqual({ unit: 'none' });
-    expect(store.listRecords('going')).toEqual([{ ...RECORD, localMetrics: null }]);
-    roundRecordSchema.parse(store.listRecords('going')[0]);
-    store.close();
-  });
-
-  it('gives a trained head the bias of zero that it had, and leaves the other numbers as they are', () => {
-    writeFirstRelease();
-    const store = openSqliteStore(path);
-    const plan = store.getRun('going')!.run.plan;
-    expect([plan.parameterCount, plan.trainedRanges]).toEqual([5, [{ start: 0, end: 5 }]]);
-    expect(store.latestAdapter('going').parameters).toEqual(Float64Array.of(1.5, -0, 1e-300, 0, 0));
-    store.close();
   });
 
   it('ends the runs that nobody can agree to any more, and only those', () => {
-    writeFirstRelease();
-    const store = openSqliteStore(path);
-    const [going, ended] = store.listRuns();
+    const [going, ended] = store!.listRuns();
     expect(going!.status).toBe('failed');
     expect(JSON.parse(going!.engineState)).toEqual({
       ...TRAINING,
@@ -151,6 +88,103 @@ describe('a database of the first release', () => {
     });
     expect(ended!.status).toBe('completed');
     expect(JSON.parse(ended!.engineState)).toMatchObject({ phase: { status: 'completed' } });
-    store.close();
+  });
+
+  it('has its contributors, updates, charges, adapters, records and sessions as they were', () => {
+    expect(store!.listContributors('going')).toEqual([
+      {
+        contributorId: 'alice000',
+        tokenHash: 'h1',
+        backend: 'wasm',
+        lastRefusal: null,
+        rounds: 2,
+        chargedRounds: 2,
+      },
+      {
+        contributorId: 'bob00000',
+        tokenHash: 'h2',
+        backend: 'webgpu',
+        lastRefusal: 'UPDATE_SIZE',
+        rounds: 0,
+        chargedRounds: version === 1 ? 0 : 1,
+      },
+    ]);
+    expect(store!.chargedRounds('going', 'alice000')).toEqual([1, 2]);
+    expect([...store!.eachUpdate('going', 1)]).toEqual([
+      { contributorId: 'alice000', sha256: hashOf(LARGE_UPDATE), bytes: LARGE_UPDATE },
+    ]);
+    expect([...store!.eachUpdate('going', 2)]).toMatchObject([{ bytes: SMALL_UPDATE }]);
+    const { parameters, optimizerState } = store!.latestAdapter('going');
+    expect(parameters).toEqual(Float64Array.of(...PARAMETERS, ...Array<number>(biases).fill(0)));
+    expect(optimizerState).toBeNull();
+    expect(store!.listRecords('going')).toEqual([{ ...RECORD, localMetrics: null }]);
+    roundRecordSchema.parse(store!.listRecords('going')[0]);
+    expect(store!.getAdminTokenHash()).toBe('token');
+    expect(store!.hasSession('s1', 899)).toBe(true);
+    expect(store!.listAudit(10, null)).toEqual([]);
+    expect(store!.listInvites('going')).toEqual([]);
+  });
+
+  it('takes everything that a new one takes', () => {
+    const bob = update(3, 'bob00000', SMALL_UPDATE);
+    store!.acceptUpdates('going', [bob], engine(1));
+    expect(() => store!.acceptUpdates('going', [bob], null)).toThrow(/could not store/);
+    expect(() => store!.acceptUpdates('going', [{ ...bob, contributorId: 'carol000' }], null)).toThrow(
+      /could not store/,
+    );
+    const state = Float64Array.of(1, 2);
+    const adapter = { adapterVersion: 3, parameters: PARAMETERS, optimizerState: state };
+    store!.closeRound('going', adapter, record(3), engine(2), false);
+    expect(store!.latestAdapter('going').optimizerState).toEqual(state);
+    expect([...store!.eachUpdate('going', 3)]).toEqual([]);
+    store!.addInvite('going', invite('invite-1'));
+    store!.appendAudit(auditEntry('one'));
+    store!.checkWritable();
+  });
+
+  it('has the schema of a new one, and no broken key', () => {
+    store!.close();
+    store = undefined;
+    const fresh = join(directory, 'new.sqlite');
+    openSqliteStore(fresh).close();
+    expect(schemaOf(path)).toEqual(schemaOf(fresh));
+    const database = openDatabase(path);
+    expect(database.prepare('PRAGMA foreign_key_check').all()).toEqual([]);
+    database.close();
   });
 });
+
+it('cuts a plan that trained two ranges where they meet', () => {
+  writeRelease(path, 3);
+  store = openSqliteStore(path);
+  const { plan } = resolvedRunSchema.parse(store.getRun('turns')!.run);
+  expect(plan.tensors).toEqual([
+    { name: 'parameters.1', count: 1 },
+    { name: 'parameters.2', count: 2 },
+  ]);
+  expect(plan.trainedRanges).toEqual([
+    { start: 1, end: 3 },
+    { start: 0, end: 1 },
+  ]);
+});
+
+/** What the schema says, without the words it is said with. */
+function schemaOf(file: string): unknown {
+  const database = new DatabaseSync(file, { readOnly: true });
+  const tables = database.prepare('PRAGMA table_list').all();
+  const schema = tables
+    .filter(({ name }) => !String(name).startsWith('sqlite_'))
+    .map(({ name, strict, wr }) => ({
+      name,
+      strict,
+      wr,
+      columns: database.prepare('SELECT * FROM pragma_table_xinfo(?)').all(String(name)),
+      keys: database.prepare('SELECT * FROM pragma_foreign_key_list(?)').all(String(name)),
+      indexes: database
+        .prepare('SELECT l.name, l."unique", x.* FROM pragma_index_list(?) l, pragma_index_xinfo(l.name) x')
+        .all(String(name)),
+    }))
+    .toSorted((a, b) => (String(a.name) < String(b.name) ? -1 : 1));
+  database.close();
+  return schema;
+}

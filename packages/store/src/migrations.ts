@@ -126,4 +126,93 @@ export const MIGRATIONS: readonly string[] = [
     ))
     WHERE status NOT IN ('completed', 'stopped', 'failed');
   `,
+  `
+  -- Marks the file as ours (CHOR), for file(1) and for the check at opening.
+  PRAGMA application_id = 0x43484f52;
+
+  ALTER TABLE adapters ADD COLUMN optimizer_state BLOB;
+
+  -- Bytes go when their round closes, and the row stays. They have a table of their own: pages of deleted rows are merged
+  -- and freed, those of rows that became short are not.
+  CREATE TABLE updates_4 (
+    id INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL,
+    round INTEGER NOT NULL,
+    contributor_id TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    received_at_ms INTEGER NOT NULL,
+    UNIQUE (run_id, round, contributor_id),
+    FOREIGN KEY (run_id, contributor_id) REFERENCES contributors (run_id, id)
+  ) STRICT;
+  INSERT INTO updates_4 (id, run_id, round, contributor_id, sha256, received_at_ms)
+    SELECT rowid, run_id, round, contributor_id, sha256, received_at_ms FROM updates ORDER BY rowid;
+  CREATE TABLE update_bytes (
+    update_id INTEGER PRIMARY KEY REFERENCES updates_4 (id),
+    bytes BLOB NOT NULL
+  ) STRICT;
+  INSERT INTO update_bytes (update_id, bytes) SELECT rowid, bytes FROM updates ORDER BY rowid;
+  DROP TABLE updates;
+  ALTER TABLE updates_4 RENAME TO updates;
+  CREATE INDEX updates_by_contributor ON updates (run_id, contributor_id, round);
+
+  CREATE TABLE invites (
+    run_id TEXT NOT NULL REFERENCES runs (id),
+    id TEXT NOT NULL,
+    code_hash TEXT NOT NULL,
+    note TEXT NOT NULL,
+    created_at_ms REAL NOT NULL,
+    expires_at_ms REAL,
+    uses INTEGER NOT NULL,
+    used INTEGER NOT NULL,
+    withdrawn INTEGER NOT NULL,
+    PRIMARY KEY (run_id, id),
+    UNIQUE (run_id, code_hash)
+  ) STRICT;
+
+  -- Rows are only added; each is bound to the one before it by its hash.
+  CREATE TABLE audit (
+    sequence INTEGER PRIMARY KEY,
+    at_ms REAL NOT NULL,
+    act TEXT NOT NULL,
+    actor TEXT,
+    address TEXT,
+    run_id TEXT,
+    detail TEXT NOT NULL,
+    previous_hash TEXT NOT NULL,
+    hash TEXT NOT NULL
+  ) STRICT;
+
+  -- Always empty: what shows that writing works writes here.
+  CREATE TABLE probe (bytes BLOB NOT NULL) STRICT;
+
+  -- What plans have said since. Tensors were not written down; ranges start and end with one.
+  UPDATE runs SET plan = json_set(plan,
+    '$.config.rounds.overSelection', 0,
+    '$.config.aggregation.normWindow', 'off',
+    '$.config.access', 'open',
+    '$.tensors', json((
+      WITH bounds (at) AS (
+        SELECT 0
+        UNION SELECT json_extract(plan, '$.parameterCount')
+        UNION SELECT json_extract(value, '$.start') FROM json_each(plan, '$.trainedRanges')
+        UNION SELECT json_extract(value, '$.end') FROM json_each(plan, '$.trainedRanges')
+      ),
+      tensors (start, count, number, total) AS (
+        SELECT at, lead(at) OVER (ORDER BY at) - at, row_number() OVER (ORDER BY at), count(*) OVER () - 1 FROM bounds
+      )
+      SELECT json_group_array(json_object(
+        'name', CASE total WHEN 1 THEN 'parameters' ELSE 'parameters.' || number END,
+        'count', count
+      ) ORDER BY start) FROM tensors WHERE count IS NOT NULL
+    )));
+  -- As before: the plan is another one than its contributors agreed to.
+  UPDATE runs SET
+    status = 'failed',
+    engine_state = json_set(engine_state, '$.phase', json_object(
+      'status', 'failed',
+      'round', 1 + json_extract(engine_state, '$.adapterVersion'),
+      'message', 'an older release of Chorale started this run, and this release cannot go on with it; start a new run'
+    ))
+    WHERE status NOT IN ('completed', 'stopped', 'failed');
+  `,
 ];

@@ -1,4 +1,12 @@
-import type { BackendName, ErrorCode, ResolvedRun, RoundRecord, RunStatus } from '@chorale/protocol';
+import type {
+  AuditEntry,
+  BackendName,
+  ErrorCode,
+  Invite,
+  ResolvedRun,
+  RoundRecord,
+  RunStatus,
+} from '@chorale/protocol';
 
 /** A run as it is kept. Times are milliseconds since 1970. */
 export type StoredRun = {
@@ -29,12 +37,24 @@ export type StoredContributor = {
 /** One update as it arrived: its encoded bytes. */
 export type StoredUpdate = { contributorId: string; bytes: Uint8Array; sha256: string };
 
-export type StoredAdapter = { adapterVersion: number; parameters: Float64Array };
+export type StoredAdapter = {
+  adapterVersion: number;
+  parameters: Float64Array;
+  /** What the server's optimizer carries from round to round; null for sgd, and before the first round. */
+  optimizerState: Float64Array | null;
+};
+
+/** One invite; the code itself is never stored. */
+export type StoredInvite = Invite & { codeHash: string };
+
+/** An entry before the store has numbered and chained it. */
+export type NewAuditEntry = Omit<AuditEntry, 'sequence' | 'previousHash' | 'hash'>;
 
 /**
  * Everything that survives the process. Synchronous: each method is one transaction, and when it returns its change is
  * durable. What is passed in is copied; what is returned belongs to the caller.
- * Every method throws a ChoraleError STORE_ERROR when the medium fails or a key that must be new or present is not.
+ * Every method throws a ChoraleError: STORE_FULL when there is no room left, STORE_DAMAGED when the medium holds what it
+ * cannot hold, STORE_ERROR when it fails otherwise or a key that must be new or present is not.
  */
 export interface Store {
   /** Creates a run with adapter version 0 and the record of round 0. */
@@ -47,6 +67,8 @@ export interface Store {
   addContributor(
     runId: string,
     contributor: Pick<StoredContributor, 'contributorId' | 'tokenHash' | 'backend'>,
+    /** Counts this use of an invite in the same transaction; it must be one that `findInvite` gives. */
+    inviteId?: string,
   ): void;
   getContributor(runId: string, contributorId: string): StoredContributor | undefined;
   /** In the order in which they joined first. */
@@ -61,20 +83,36 @@ export interface Store {
   /** Number of charged rounds of the contributor with the most; 0 without any. */
   mostChargedRounds(runId: string): number;
 
-  /** Stores an accepted update, its charge, and the engine state that counts it. The key must be new. */
-  acceptUpdate(
+  /**
+   * Stores accepted updates and their charges in one transaction; with the engine's state where that changed. Keys must be
+   * new, and different from each other. One that is not makes all of it fail.
+   */
+  acceptUpdates(
     runId: string,
-    round: number,
-    update: StoredUpdate & { receivedAtMs: number },
-    engine: EngineRow,
+    updates: readonly (StoredUpdate & { round: number; receivedAtMs: number })[],
+    engine: EngineRow | null,
   ): void;
-  /** Hash of the update under this key. */
+  /** Hash of the update under this key; also when its bytes are gone. */
   getUpdateHash(runId: string, round: number, contributorId: string): string | undefined;
-  /** Updates of one round in the order of contributor ids. */
-  listUpdates(runId: string, round: number): StoredUpdate[];
+  /** Contributors whose update of this round is stored, in the order of their ids. */
+  receivedContributors(runId: string, round: number): string[];
+  /**
+   * Updates of one round in the order of contributor ids, one after the other: memory does not grow with their number.
+   * Nothing may be written while it runs. Of rounds whose bytes are gone there is none.
+   */
+  eachUpdate(runId: string, round: number): Iterable<StoredUpdate>;
 
-  /** Stores the next adapter version, the round's record and the engine state. Version and round must be new. */
-  closeRound(runId: string, adapter: StoredAdapter, record: RoundRecord, engine: EngineRow): void;
+  /**
+   * Stores the next adapter version, the round's record and the engine state. Version and round must be new.
+   * @param keepUpdates false: the bytes of the round's updates go in the same transaction; keys and hashes stay
+   */
+  closeRound(
+    runId: string,
+    adapter: StoredAdapter,
+    record: RoundRecord,
+    engine: EngineRow,
+    keepUpdates: boolean,
+  ): void;
   /** Writes the test results into the record of a round; with the engine state when the engine waited for them. */
   recordEvaluation(
     runId: string,
@@ -88,12 +126,31 @@ export interface Store {
   /** The newest version; every run has one. */
   latestAdapter(runId: string): StoredAdapter;
 
+  addInvite(runId: string, invite: StoredInvite): void;
+  /** Oldest first. */
+  listInvites(runId: string): StoredInvite[];
+  /** The invite of this code if somebody may join with it now: not withdrawn, not expired, not used up. */
+  findInvite(runId: string, codeHash: string, nowMs: number): StoredInvite | undefined;
+  withdrawInvite(runId: string, inviteId: string): void;
+
   /** Hash of the admin token that is valid now. */
   setAdminTokenHash(hash: string): void;
   getAdminTokenHash(): string | undefined;
   /** Adds a signed-in session; sessions that expired before `nowMs` are removed. */
   addSession(hash: string, expiresAtMs: number, nowMs: number): void;
   hasSession(hash: string, nowMs: number): boolean;
+  endSession(hash: string): void;
+  endAllSessions(): void;
+
+  /** Numbers, chains and appends; nothing takes an entry out again. */
+  appendAudit(entry: NewAuditEntry): AuditEntry;
+  /** Newest first. @param before only entries with a lower sequence; null from the newest */
+  listAudit(limit: number, before: number | null): AuditEntry[];
+
+  /** Writes one byte's worth and takes it back: throws STORE_ERROR or STORE_FULL when writing does not work now. */
+  checkWritable(): void;
+  /** Copies everything, as it is at one moment, into a new file while the store is in use. Not for memory stores. */
+  backup(path: string): Promise<void>;
 
   /** Closes the medium; every later call throws. */
   close(): void;

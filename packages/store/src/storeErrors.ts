@@ -9,3 +9,11 @@ export function missing(what: string): ChoraleError {
 export function present(what: string): ChoraleError {
   return new ChoraleError('STORE_ERROR', `expected ${what} to be new, it is stored already`);
 }
+
+/** The invite of somebody who joins is not there, or was used up or withdrawn since it was looked up. */
+export function inviteGone(): ChoraleError {
+  return new ChoraleError(
+    'INVITE_INVALID',
+    'expected an invite that can still be used, it was used up or withdrawn; ask for another one',
+  );
+}

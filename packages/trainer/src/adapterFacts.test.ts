@@ -16,6 +16,14 @@ test('the facts of the embedded model, rank 8, seed 1', async () => {
   // The hash is that of packages/lora/src/basis.test.ts, derived independently
   expect(facts.basisHash).toBe('20cbccd233824c82e2d2b06a2c5d688a16f04ca0e2fd2ec2765543cc1ffdd648');
   expect(facts.parameterCount).toBe(2 * 2 * 8 * 128);
+  expect(facts.tensors).toEqual(
+    [0, 1].flatMap((layer) =>
+      ['query', 'value'].map((module) => ({
+        name: `encoder.layer.${layer}.attention.self.${module}.lora_B`,
+        count: 8 * 128,
+      })),
+    ),
+  );
   expect(facts.initialParameters).toEqual(new Float32Array(4096));
   expect(facts.trainedRanges).toEqual([{ start: 0, end: 4096 }]);
 });
@@ -61,6 +69,7 @@ test.each([
   expect(facts.trainedRanges).toEqual(trainedRanges);
   expect(facts.parameterCount).toBe(trainedRanges.at(-1)!.end);
   expect(facts.initialParameters.length).toBe(facts.parameterCount);
+  expect(facts.tensors.reduce((sum, { count }) => sum + count, 0)).toBe(facts.parameterCount);
 });
 
 test('an adapter that does not fit the model is refused', async () => {

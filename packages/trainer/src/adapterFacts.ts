@@ -1,10 +1,18 @@
-import type { AdapterConfig, AdapterLayout, Basis, HeadValues, TrainedRange } from '@chorale/lora';
+import type {
+  AdapterConfig,
+  AdapterLayout,
+  Basis,
+  HeadValues,
+  LayoutTensor,
+  TrainedRange,
+} from '@chorale/lora';
 import {
   adapterLayout,
   basisBytes,
   deriveBasis,
   initialHead,
   initialParameters,
+  layoutTensors,
   writePeft,
 } from '@chorale/lora';
 import type { Checkpoint, ModelFiles } from '@chorale/model';
@@ -18,6 +26,8 @@ export type AdapterFacts = {
   /** SHA-256 over the derived A matrices. */
   basisHash: string;
   parameterCount: number;
+  /** What the global adapter is made of, in its order. */
+  tensors: LayoutTensor[];
   /** What the first, second, … round trains; after the last one from the first again. */
   trainedRanges: TrainedRange[];
   /** The global adapter of version 0, [parameterCount]. */
@@ -36,6 +46,7 @@ export async function describeAdapter(files: ModelFiles, config: RunConfig): Pro
   return {
     basisHash: await sha256Hex(basisBytes(basis)),
     parameterCount: layout.parameterCount,
+    tensors: layoutTensors(layout),
     trainedRanges: layout.trainedRanges,
     initialParameters: initialParameters(layout, { basis, head }),
   };

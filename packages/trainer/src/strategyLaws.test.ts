@@ -4,8 +4,8 @@ import { aggregationError } from '@chorale/lora';
 import { tinyModel } from '@chorale/model/testing/tinyModel';
 import { noiseSource } from '@chorale/privacy';
 import { seededNoiseSource } from '@chorale/privacy/simulation';
-import type { RunConfig, RunConfigInput } from '@chorale/protocol';
-import { encodeUpdate, encodedBytes, trainedRangeOf } from '@chorale/protocol';
+import type { Binding, RunConfig, RunConfigInput } from '@chorale/protocol';
+import { encodeUpdate, trainedRangeOf } from '@chorale/protocol';
 import { randomValues } from '@chorale/testing/randomValues';
 import { seededRandom } from '@chorale/testing/seededRandom';
 import { relativeDifference } from '@chorale/testing/tolerance';
@@ -108,6 +108,9 @@ describe('alpha is no parameter of its own: (alpha, learningRate, C) and (c alph
   });
 });
 
+/** Of every update: see packages/protocol/src/codec/header.ts. */
+const HEADER_BYTES = 88;
+
 /** Three clients, each with nearly one label only; all rounds with all of them. */
 async function rounds(
   config: RunConfig,
@@ -117,10 +120,10 @@ async function rounds(
   const classifier = new SequenceClassifier(compute, tinyModel(), config);
   const { layout } = classifier;
   const { basis } = openAdapter(tinyModel(), config);
-  const { initialParameters, trainedRanges, parameterCount } = await describeAdapter(tinyModel(), config);
+  const { initialParameters, ...facts } = await describeAdapter(tinyModel(), config);
   let parameters = Float64Array.from(initialParameters);
   const hash = 'ab'.repeat(32);
-  const binding = { planHash: hash, basisHash: hash, parameterCount, trainedRanges };
+  const binding: Binding = { ...facts, planHash: hash, basisHash: hash, encoding: 'f32' };
   const shards = [0, 1, 2].map((client): Example[] =>
     examples.map((example, i) => ({ ...example, label: i % 12 === 0 ? (client + 1) % 2 : client % 2 })),
   );
@@ -139,7 +142,7 @@ async function rounds(
         random: seededRandom(10 * round + client),
         noise: noiseSource(plan.noise),
       });
-      seen.uplinkBytes.push(encodeUpdate(update, round, binding).length - encodedBytes(0));
+      seen.uplinkBytes.push(encodeUpdate(update, round, binding).length - HEADER_BYTES);
       updates.push(update.values);
     }
     seen.errors.push(aggregationError(layout, parameters, updates, range, basis));

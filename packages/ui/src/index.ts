@@ -28,6 +28,8 @@ export { StatusChip } from './StatusChip.tsx';
 export type { Tone } from './StatusChip.tsx';
 export { useAction } from './useAction.ts';
 export type { ActionState } from './useAction.ts';
+export { useLoaded } from './useLoaded.ts';
+export type { Loaded } from './useLoaded.ts';
 export { useNow } from './useNow.ts';
 export {
   formatAge,

@@ -1,5 +1,5 @@
 import type { PrivacyUnit } from '@chorale/privacy';
-import type { RoundRecord, RunDetail, RunStatus } from '@chorale/protocol';
+import type { RoundRecord, RunConfig, RunDetail, RunStatus } from '@chorale/protocol';
 
 const PLANNED_EPSILON = 6;
 const ROUND_COUNT = 12;
@@ -14,6 +14,7 @@ export type FakeOptions = {
   unit?: PrivacyUnit;
   /** The run asks tabs for noisy counts on their own rows. */
   counts?: boolean;
+  access?: RunConfig['access'];
 };
 
 /** One invented run as the server would send it. */
@@ -24,6 +25,7 @@ export function fakeDetail({
   done,
   unit = 'example',
   counts = false,
+  access = 'open',
 }: FakeOptions): RunDetail {
   const isPrivate = unit !== 'none';
   const epsilonAfter = (round: number) =>
@@ -67,9 +69,20 @@ export function fakeDetail({
           privacy: isPrivate
             ? { unit, targetEpsilon: PLANNED_EPSILON, targetDelta: 1e-5, noise: 'rounded-gaussian' }
             : { unit },
-          rounds: { count: ROUND_COUNT, cohortSize: 4, minimumUpdates: 2, deadlineSeconds: 120 },
-          aggregation: { rule: 'mean', serverOptimizer: { name: 'sgd', learningRate: 1 } },
+          rounds: {
+            count: ROUND_COUNT,
+            cohortSize: 4,
+            minimumUpdates: 2,
+            deadlineSeconds: 120,
+            overSelection: 0,
+          },
+          aggregation: {
+            rule: 'mean',
+            normWindow: 'noise-law',
+            serverOptimizer: { name: 'sgd', learningRate: 1 },
+          },
           transport: { encoding: 'f32' },
+          access,
           evaluation: { file: 'dev.tsv' },
           ...(counts ? { localMetrics: { noiseMultiplier: 10 } } : {}),
         },
@@ -88,6 +101,7 @@ export function fakeDetail({
         },
         basisHash: '77d2'.repeat(16),
         parameterCount: 12_288,
+        tensors: [{ name: 'classifier.weight', count: 12_288 }],
         trainedRanges: [{ start: 0, end: 12_288 }],
       },
     },

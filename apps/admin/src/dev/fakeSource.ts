@@ -1,7 +1,8 @@
-import type { AdminAction, RunDetail } from '@chorale/protocol';
+import type { AdminAction, Invite, RunDetail } from '@chorale/protocol';
 import type { AdminSource } from '../source/AdminSource.ts';
 import { createStateBox } from '../source/stateBox.ts';
 import { fakeDetail } from './fakeDetail.ts';
+import { fakeAudit, fakeInvites } from './fakeSafety.ts';
 
 const wait = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
 
@@ -36,7 +37,13 @@ export function createFakeSource(variant: string | null): AdminSource {
               done: 6,
               counts: true,
             }),
-            fakeDetail({ runId: 'bus-notices', name: 'Bus notices', status: 'recruiting', done: 0 }),
+            fakeDetail({
+              runId: 'bus-notices',
+              name: 'Bus notices',
+              status: 'recruiting',
+              done: 0,
+              access: 'invite',
+            }),
             fakeDetail({
               runId: 'open-notes',
               name: 'Open notes',
@@ -58,6 +65,7 @@ export function createFakeSource(variant: string | null): AdminSource {
     else setInterval(() => change('film-reviews', receiveOne), 2500);
   }
 
+  let invites: Invite[] = fakeInvites();
   return {
     getState: box.get,
     subscribe: box.subscribe,
@@ -74,6 +82,40 @@ export function createFakeSource(variant: string | null): AdminSource {
         return;
       }
       become(runId, action);
+    },
+    invites: async () => {
+      await wait(300);
+      return invites;
+    },
+    createInvite: async (_, { note = '', uses = 1, expiresInHours = null }) => {
+      await wait(500);
+      const createdAt = Date.now();
+      const expiresAt = expiresInHours === null ? null : createdAt + 3_600_000 * expiresInHours;
+      const inviteId = `invite${String(invites.length).padStart(4, '0')}`;
+      const invite = { inviteId, note, createdAt, expiresAt, uses, used: 0, withdrawn: false };
+      invites = [...invites, invite];
+      const code = 'bXk2Z2hqZmtkbHM5MzR1ZmpkaA';
+      return { invite, code, url: `${location.origin}/?run=film-reviews#invite=${code}` };
+    },
+    withdrawInvite: async (_, inviteId) => {
+      await wait(500);
+      invites = invites.map((invite) =>
+        invite.inviteId === inviteId ? { ...invite, withdrawn: true } : invite,
+      );
+    },
+    audit: async (before, limit) => {
+      await wait(300);
+      return fakeAudit()
+        .filter(({ sequence }) => before === null || sequence < before)
+        .slice(0, limit);
+    },
+    rotateToken: async () => {
+      await wait(500);
+      return 'a-new-token-of-no-server';
+    },
+    signOut: async () => {
+      await wait(300);
+      box.set({ session: { status: 'signed-out' } });
     },
   };
 

@@ -8,6 +8,7 @@ import { PlanCard } from '../overview/PlanCard.tsx';
 import { PrivacyCard } from '../overview/PrivacyCard.tsx';
 import { RoundsCard } from '../overview/RoundsCard.tsx';
 import { ShareCard } from '../overview/ShareCard.tsx';
+import { InvitesCard } from '../safety/InvitesCard.tsx';
 import { StateCard } from '../overview/StateCard.tsx';
 import { messages } from '../messages.ts';
 import { Link } from '../router.tsx';
@@ -33,8 +34,15 @@ export function RunScreen({ run, source }: { run: KnownRun | null; source: Admin
   const { detail, receivedAt } = run;
   const isPrivate = detail.run.plan.config.privacy.unit !== 'none';
   const ended = hasEnded(detail.state);
-  const share = <ShareCard runId={detail.run.runId} first={detail.contributors.length === 0} />;
-  const nobodyYet = detail.contributors.length === 0 && !ended;
+  const joined = detail.contributors.length;
+  const { runId } = detail.run;
+  const share =
+    detail.run.plan.config.access === 'invite' ? (
+      <InvitesCard runId={runId} source={source} first={joined === 0} joined={joined} />
+    ) : (
+      <ShareCard runId={runId} first={joined === 0} />
+    );
+  const nobodyYet = joined === 0 && !ended;
   return (
     <>
       <nav aria-label={messages.toRuns}>

@@ -1,4 +1,4 @@
-import type { AdminAction, RunDetail } from '@chorale/protocol';
+import type { AdminAction, AuditEntry, CreatedInvite, Invite, NewInvite, RunDetail } from '@chorale/protocol';
 
 /** A run as last heard, with the time of hearing so that countdowns and ages can go on by themselves. */
 export type KnownRun = { detail: RunDetail; receivedAt: number };
@@ -25,10 +25,18 @@ export type AdminState = {
   problem: string | null;
 };
 
-/** Where the page gets its data from and sends its commands to. */
+/** Where the page gets its data from and sends its commands to. All of them throw an Error with the server's words. */
 export type AdminSource = {
   getState(): AdminState;
   subscribe(onChange: () => void): () => void;
-  /** @throws {Error} with the server's words when it refuses */
   act(runId: string, action: AdminAction): Promise<void>;
+  /** Oldest first. */
+  invites(runId: string): Promise<Invite[]>;
+  createInvite(runId: string, invite: NewInvite): Promise<CreatedInvite>;
+  withdrawInvite(runId: string, inviteId: string): Promise<void>;
+  /** Newest first. @param before only entries of a lower sequence; null from the newest */
+  audit(before: number | null, limit: number): Promise<AuditEntry[]>;
+  /** Ends the token that admins sign in with, and all sessions but this one. @returns the new token */
+  rotateToken(): Promise<string>;
+  signOut(): Promise<void>;
 };

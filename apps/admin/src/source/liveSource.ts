@@ -1,5 +1,13 @@
 import { io } from 'socket.io-client';
-import { ADMIN_NAMESPACE, parseMessage, runDetailSchema } from '@chorale/protocol';
+import {
+  ADMIN_NAMESPACE,
+  auditEntrySchema,
+  createdInviteSchema,
+  inviteSchema,
+  parseMessage,
+  rotatedTokenSchema,
+  runDetailSchema,
+} from '@chorale/protocol';
 import { messages } from '../messages.ts';
 import type { AdminSource } from './AdminSource.ts';
 import { createStateBox } from './stateBox.ts';
@@ -52,6 +60,17 @@ export function createLiveSource(): AdminSource {
     box.set({ problem: null });
   };
 
+  /** @throws {Error} the server's words, or that there is no answer */
+  const ask = async (path: string, method: Method = 'GET', body?: unknown): Promise<Response> => {
+    const response = await request(path, method, body).catch((cause: unknown) => {
+      throw new Error(wordsOf(cause), { cause });
+    });
+    if (isSignedOut(response)) throw new Error(messages.signIn.expired);
+    if (!response.ok) throw new Error(await refusalOf(response));
+    return response;
+  };
+  const invitesOf = (runId: string) => `/api/admin/runs/${encodeURIComponent(runId)}/invites`;
+
   const lost = () => {
     const { connection } = box.get();
     if (connection.status !== 'lost') box.set({ connection: { status: 'lost', since: Date.now() } });
@@ -86,20 +105,44 @@ export function createLiveSource(): AdminSource {
     getState: box.get,
     subscribe: box.subscribe,
     act: async (runId, action) => {
-      const path = `/api/admin/runs/${encodeURIComponent(runId)}/${action}`;
-      const response = await request(path, 'POST').catch((cause: unknown) => {
-        throw new Error(wordsOf(cause), { cause });
-      });
-      if (isSignedOut(response)) throw new Error(messages.signIn.expired);
-      if (!response.ok) throw new Error(await refusalOf(response));
+      await ask(`/api/admin/runs/${encodeURIComponent(runId)}/${action}`, 'POST');
       await loadRuns();
+    },
+    invites: async (runId) => {
+      const answer: unknown = await (await ask(invitesOf(runId))).json();
+      return parseMessage(inviteSchema.array(), answer, 'invites');
+    },
+    createInvite: async (runId, invite) => {
+      const answer: unknown = await (await ask(invitesOf(runId), 'POST', invite)).json();
+      return parseMessage(createdInviteSchema, answer, 'new invite');
+    },
+    withdrawInvite: async (runId, inviteId) => {
+      await ask(`${invitesOf(runId)}/${encodeURIComponent(inviteId)}`, 'DELETE');
+    },
+    audit: async (before, limit) => {
+      const query = before === null ? '' : `&before=${before}`;
+      const answer: unknown = await (await ask(`/api/admin/audit?limit=${limit}${query}`)).json();
+      return parseMessage(auditEntrySchema.array(), answer, 'log');
+    },
+    rotateToken: async () => {
+      const answer: unknown = await (await ask('/api/admin/token/rotate', 'POST')).json();
+      return parseMessage(rotatedTokenSchema, answer, 'new token').token;
+    },
+    signOut: async () => {
+      await ask('/api/admin/sign-out', 'POST');
+      signOut();
     },
   };
 }
 
-function request(path: string, method: 'GET' | 'POST' = 'GET'): Promise<Response> {
+type Method = 'GET' | 'POST' | 'DELETE';
+
+function request(path: string, method: Method = 'GET', body?: unknown): Promise<Response> {
   return fetch(path, {
     method,
+    ...(body === undefined
+      ? {}
+      : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
     credentials: 'same-origin',
     cache: 'no-store',
     signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),

@@ -69,6 +69,8 @@ export async function demo(args: string[]): Promise<number> {
     `--data-dir=${join(directory, 'server')}`,
     `--config=${data.configPath}`,
     `--port=${values.port}`,
+    // The table of rounds is what people read here
+    '--log-level=warn',
   ]);
   const { addresses } = server;
   say(`Contribute: ${addresses.contributeUrl}`);
@@ -168,6 +170,7 @@ function startNodeContributors(
       serverUrl,
       dataPath,
       runId: null,
+      invite: null,
       backend: backend ?? 'wasm',
       columns: { text: null, textPair: null, label: null },
       // Each is another person, as far as the run is concerned

@@ -41,6 +41,10 @@ export function createFakeController(wanted: string | null): ContributorControll
     accountingNote: null,
     otherRunsEpsilon: null,
     limits: null,
+    conditions: {
+      choices: { battery: true, metered: true, hidden: false },
+      reading: { battery: { level: 0.64, charging: false }, metered: null, hidden: false },
+    },
   };
   const listeners = new Set<() => void>();
   const set = (change: Partial<ContributorState>) => {
@@ -152,7 +156,8 @@ export function createFakeController(wanted: string | null): ContributorControll
       set({ rounds: [...state.rounds, fakeRecord(round, planned)] });
       runStateNow({ adapterVersion: round });
       if (round === 4) {
-        participate({ status: 'disconnected', reason: 'The connection to the server is down.' });
+        const error = { code: 'DISCONNECTED', message: 'the server cannot be reached' } as const;
+        participate({ status: 'disconnected', error, nextTryAtMs: Date.now() + 2000 });
         await pause(2000);
         if (mine !== generation) return;
       }
@@ -245,10 +250,13 @@ export function createFakeController(wanted: string | null): ContributorControll
       generation += 1;
       participate({
         status: 'paused',
+        by: 'you',
         reason: 'By you. You stay connected and are not chosen for a cohort.',
       });
     },
     resume: () => void playRounds(++generation),
+    setConditions: (choices) => set({ conditions: { ...state.conditions!, choices } }),
+    goOn: () => void playRounds(++generation),
     stop: async () => {
       generation += 1;
       await pause(300);

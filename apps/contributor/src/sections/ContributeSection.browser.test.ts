@@ -1,14 +1,15 @@
 import { createElement } from 'react';
 import { createRoot } from 'react-dom/client';
 import type { Root } from 'react-dom/client';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { page } from 'vitest/browser';
 import '@chorale/ui/styles.css';
-import type { ContributorState, Participation } from '@chorale/client';
+import type { ContributorController, ContributorState, Participation } from '@chorale/client';
 import { createFakeController } from '../dev/fakeController.ts';
 import { ContributeSection } from './ContributeSection.tsx';
 
 let root: Root;
+let controller: ContributorController;
 
 beforeEach(() => {
   const place = document.createElement('main');
@@ -26,11 +27,16 @@ async function show(
   participation: Participation,
   change: Partial<ContributorState> = {},
 ): Promise<void> {
-  const controller = createFakeController(variant);
+  controller = createFakeController(variant);
   await controller.loadRun();
   const state = { ...controller.getState(), participation, ...change };
   root.render(createElement(ContributeSection, { state, runState: state.runState, controller }));
 }
+
+const CONDITIONS: NonNullable<ContributorState['conditions']> = {
+  choices: { battery: true, metered: true, hidden: false },
+  reading: { battery: { level: 0.14, charging: false }, metered: null, hidden: false },
+};
 
 test('a limit that is reached is told as what she asked for, with the shared model still to watch', async () => {
   const message = 'The next round would cost 3.465 in all; your limit is 3.';
@@ -94,4 +100,60 @@ test('on a narrow screen the rounds stack and nothing scrolls sideways', async (
   const bottom = round.element().getBoundingClientRect().bottom;
   expect(spent.element().getBoundingClientRect().top).toBeGreaterThanOrEqual(bottom);
   await expect.element(page.getByRole('columnheader', { name: 'Epsilon after it' })).toBeInTheDocument();
+});
+
+test('a battery that pauses is told with what to do: go on anyway, or pause by herself', async () => {
+  const reason = 'this device is on battery at 14 %; it goes on when it charges';
+  await show('private', { status: 'paused', by: 'battery', reason }, { conditions: CONDITIONS });
+  await expect.element(page.getByRole('status')).toHaveTextContent('This device is on battery at 14 %');
+  await expect.element(page.getByRole('button', { name: 'Resume' })).not.toBeInTheDocument();
+  const wentOn = vi.spyOn(controller, 'goOn');
+  await page.getByRole('button', { name: 'Go on anyway' }).click();
+  expect(wentOn).toHaveBeenCalledOnce();
+  const paused = vi.spyOn(controller, 'pause');
+  await page.getByRole('button', { name: 'Pause', exact: true }).click();
+  expect(paused).toHaveBeenCalledOnce();
+});
+
+test('when to contribute: each choice says what it means here, and what this browser cannot tell', async () => {
+  await show('private', { status: 'waiting', reason: 'For contributors.' }, { conditions: CONDITIONS });
+  await expect.element(page.getByRole('group', { name: 'When to contribute' })).toBeVisible();
+  const battery = page.getByRole('checkbox', { name: 'Pause on a low battery' });
+  const metered = page.getByRole('checkbox', { name: 'Pause on a connection that may cost money' });
+  const hidden = page.getByRole('checkbox', { name: 'Contribute only while this tab is visible' });
+  await expect.element(battery).toHaveAccessibleDescription(/Under 20 %.*Now 14 %, not charging/);
+  await expect
+    .element(metered)
+    .toHaveAccessibleDescription(/this browser does not tell what a connection costs/);
+  await expect.element(hidden).toHaveAccessibleDescription(/training goes on in the background/);
+  expect([battery, metered, hidden].map((box) => (box.element() as HTMLInputElement).checked)).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  const chosen = vi.spyOn(controller, 'setConditions');
+  await hidden.click();
+  expect(chosen).toHaveBeenCalledWith({ battery: true, metered: true, hidden: true });
+  await expect.element(page.getByText('It may be in the background')).toBeVisible();
+  const onlyVisible = { battery: true, metered: true, hidden: true };
+  const conditions = { ...CONDITIONS, choices: onlyVisible };
+  await show('private', { status: 'waiting', reason: 'For contributors.' }, { conditions });
+  await expect.element(page.getByText('Keep this tab open and in front.')).toBeVisible();
+});
+
+test('a lost connection says when it is tried again, outside of what is read out', async () => {
+  const error = { code: 'RATE_LIMITED', message: 'expected fewer' } as const;
+  await show('private', { status: 'disconnected', error, nextTryAtMs: Date.now() + 9_500 });
+  await expect.element(page.getByRole('status')).toHaveTextContent('so the server asks to wait');
+  await expect.element(page.getByText(/next try in (10|9|8) s/)).toBeVisible();
+  await expect.element(page.getByRole('status')).not.toHaveTextContent('next try');
+  await show('private', { status: 'disconnected', error, nextTryAtMs: null });
+  await expect.element(page.getByText('trying now', { exact: false })).toBeVisible();
+});
+
+test('a run by invitation says what to do without a code that counts', async () => {
+  await show('private', { status: 'stopped', because: 'not-invited', message: 'The invite was used up.' });
+  await expect.element(page.getByRole('status')).toHaveTextContent('This run is by invitation');
+  await expect.element(page.getByRole('status')).toHaveTextContent('ask whoever runs this for a new one');
+  await expect.element(page.getByRole('group', { name: 'When to contribute' })).not.toBeInTheDocument();
 });

@@ -16,12 +16,14 @@ import {
   Stat,
   formatBytes,
   formatSentence,
+  useNow,
 } from '@chorale/ui';
 import type { ShapeName } from '@chorale/ui';
 import { allowedEpsilon } from '../limits.ts';
 import { messages } from '../messages.ts';
 import { ContributionsTable } from './ContributionsTable.tsx';
 import { SharedModel } from './SharedModel.tsx';
+import { WhenToContribute } from './WhenToContribute.tsx';
 
 const text = messages.contribute;
 
@@ -45,7 +47,11 @@ export function ContributeSection({ state, runState, controller }: ContributeSec
     .reduce((sum, contribution) => sum + contribution.payloadBytes, 0);
   return (
     <>
-      <StateLine participation={participation} accepted={accepted} />
+      <StateLine
+        participation={participation}
+        accepted={accepted}
+        onlyVisible={state.conditions?.choices.hidden ?? false}
+      />
       <StateProgress participation={participation} />
       {!isPrivate && (
         <Notice kind="error" loud title={text.unprotected}>
@@ -62,6 +68,12 @@ export function ContributeSection({ state, runState, controller }: ContributeSec
         />
       )}
       {!ended && <Controls participation={participation} controller={controller} />}
+      {!ended && state.conditions !== null && (
+        <WhenToContribute
+          conditions={state.conditions}
+          onChoose={(choices) => controller.setConditions(choices)}
+        />
+      )}
       <dl className="ch-stats">
         {runState !== null && (
           <Stat label={text.round}>{text.roundOf(runState.round, runState.roundCount)}</Stat>
@@ -75,7 +87,16 @@ export function ContributeSection({ state, runState, controller }: ContributeSec
   );
 }
 
-function StateLine({ participation, accepted }: { participation: Participation; accepted: number }) {
+function StateLine({
+  participation,
+  accepted,
+  onlyVisible,
+}: {
+  participation: Participation;
+  accepted: number;
+  /** Her choice: a hidden tab pauses. */
+  onlyVisible: boolean;
+}) {
   const { title, reason } = text.state(participation);
   const stopped = participation.status === 'stopped' ? participation : null;
   const offerAgain = stopped !== null && START_OVER.includes(stopped.because);
@@ -100,14 +121,24 @@ function StateLine({ participation, accepted }: { participation: Participation; 
           {text.endLine(accepted)} {text.reading}
         </p>
       )}
-      {participation.status === 'disconnected' && <p className="ch-muted">{text.reconnects}</p>}
-      {KEEP_OPEN.includes(participation.status) && <p className="ch-small ch-muted">{text.keepOpen}</p>}
+      {participation.status === 'disconnected' && <NextTry atMs={participation.nextTryAtMs} />}
+      {KEEP_OPEN.includes(participation.status) && (
+        <p className="ch-small ch-muted">{onlyVisible ? text.keepVisible : text.keepOpen}</p>
+      )}
       {offerAgain && (
         <p>
           <a href={location.href}>{messages.startOver}</a>
         </p>
       )}
     </div>
+  );
+}
+
+/** Not read out: it changes every second. */
+function NextTry({ atMs }: { atMs: number | null }) {
+  const nowMs = useNow();
+  return (
+    <p className="ch-muted">{text.reconnecting(atMs === null ? null : Math.ceil((atMs - nowMs) / 1000))}</p>
   );
 }
 
@@ -136,14 +167,20 @@ function Controls({
   participation: Participation;
   controller: ContributorController;
 }) {
+  const ownPause = participation.status === 'paused' && participation.by === 'you';
   return (
     <div className="ch-row">
-      {participation.status === 'paused' && (
+      {ownPause && (
         <Button variant="primary" onClick={() => controller.resume()}>
           {text.resume}
         </Button>
       )}
-      {participation.status !== 'paused' && participation.status !== 'reading' && (
+      {participation.status === 'paused' && !ownPause && (
+        <Button variant="primary" onClick={() => controller.goOn()}>
+          {text.goOn}
+        </Button>
+      )}
+      {!ownPause && participation.status !== 'reading' && (
         <Button onClick={() => controller.pause()}>{text.pause}</Button>
       )}
       <ConfirmButton
@@ -158,7 +195,7 @@ function Controls({
 }
 
 /** Ends after which the same page can be tried again. */
-const START_OVER: readonly StopReason[] = ['device-error', 'other-tab', 'refused'];
+const START_OVER: readonly StopReason[] = ['device-error', 'other-tab', 'not-invited', 'refused'];
 
 /** States that end, or get nowhere, when the tab is closed. */
 const KEEP_OPEN: readonly Participation['status'][] = [

@@ -49,6 +49,9 @@ export function ContributionsTable({
       {contributions.some(({ outcome }) => outcome === 'restored') && (
         <p className="ch-small ch-muted">{text.restoredNote}</p>
       )}
+      {contributions.some(({ outcome }) => outcome === 'refused') && (
+        <p className="ch-small ch-muted">{text.refusedNote}</p>
+      )}
     </>
   );
 }
@@ -62,4 +65,5 @@ const LOOKS: Record<Contribution['outcome'], { tone: Tone; shape: ShapeName }> =
   abandoned: { tone: 'neutral', shape: 'dashed' },
   restored: { tone: 'neutral', shape: 'info' },
   unsent: { tone: 'neutral', shape: 'dashed' },
+  unanswered: { tone: 'warn', shape: 'triangle' },
 };

@@ -1,58 +1,48 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { zipSync } from 'fflate';
-import { ADMIN_ACTIONS, ChoraleError } from '@chorale/protocol';
-import type { AdminAccess } from '../adminAccess.ts';
-import { ADMIN_COOKIE } from '../adminAccess.ts';
+import { ADMIN_ACTIONS } from '@chorale/protocol';
+import type { Store } from '@chorale/store';
+import type { Access } from '../access/access.ts';
 import type { RunRegistry } from '../runs/runRegistry.ts';
-import { sameOrigin } from './origin.ts';
+import { actorOf, adminsOnly } from './adminRequest.ts';
+import { addInviteRoutes } from './inviteRoutes.ts';
 
 type RunRequest = { Params: { runId: string } };
 
-export function isAdmin(request: FastifyRequest, access: AdminAccess): boolean {
-  return access.allows({
-    session: request.cookies[ADMIN_COOKIE],
-    authorization: request.headers.authorization,
-  });
-}
-
-/** What only admins may read and do. */
-export function addAdminRoutes(app: FastifyInstance, registry: RunRegistry, access: AdminAccess): void {
-  app.get('/api/admin/session', (request) => ({ signedIn: isAdmin(request, access) }));
-
+/** What only admins may read and do with runs. */
+export function addAdminRoutes(
+  app: FastifyInstance,
+  { registry, store, access }: { registry: RunRegistry; store: Store; access: Access },
+): void {
   void app.register(
     (admin, _options, done) => {
-      admin.addHook('onRequest', async (request, reply) => {
-        // SameSite cookies still come from other ports of this machine; the Origin tells those apart.
-        if (!sameOrigin(request.headers)) {
-          throw new ChoraleError('ORIGIN_REFUSED', "expected a request from this server's own page");
-        }
-        if (!isAdmin(request, access)) {
-          throw new ChoraleError(
-            'ADMIN_REQUIRED',
-            'sign in with the admin link that the server printed when it started',
-          );
-        }
-        reply.header('cache-control', 'no-store');
-      });
+      adminsOnly(admin, access);
 
       admin.get('/', () => Promise.all(registry.list().map((host) => registry.detail(host))));
 
       for (const action of ADMIN_ACTIONS) {
         admin.post<RunRequest>(`/:runId/${action}`, (request) => {
           const host = registry.get(request.params.runId);
+          const by = actorOf(request, access);
           host.act(action);
+          access.audit.record(action, { ...by, runId: host.run.runId });
           return registry.detail(host);
         });
       }
 
       admin.get<RunRequest>('/:runId/adapter.zip', async (request, reply) => {
         const host = registry.get(request.params.runId);
+        const { runId } = host.run;
+        const by = actorOf(request, access);
         const { adapterVersion, files } = await registry.exportAdapter(host);
+        access.audit.record('adapter-downloaded', { ...by, runId, detail: `version ${adapterVersion}` });
         return reply
           .type('application/zip')
-          .header('content-disposition', `attachment; filename="${host.run.runId}-v${adapterVersion}.zip"`)
+          .header('content-disposition', `attachment; filename="${runId}-v${adapterVersion}.zip"`)
           .send(Buffer.from(zipSync(Object.fromEntries(files))));
       });
+
+      addInviteRoutes(admin, registry, store, access);
       done();
     },
     { prefix: '/api/admin/runs' },

@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { ChoraleError, joinSchema, parseMessage, sha256Schema } from '@chorale/protocol';
+import { ChoraleError, handshakeSchema, parseMessage, sha256Schema } from '@chorale/protocol';
 import type { Store } from '@chorale/store';
+import type { Access } from '../access/access.ts';
 import { isContributor } from '../identity.ts';
 import type { RunRegistry } from '../runs/runRegistry.ts';
-import { sameOrigin } from './origin.ts';
 import { secretCookie } from './secretCookie.ts';
 
 const IDENTITY_COOKIE = 'chorale_contributor';
@@ -12,7 +12,7 @@ const IDENTITY_COOKIE = 'chorale_contributor';
 const KEPT_SECONDS = 400 * 24 * 3600;
 
 /** Who somebody is to a run, and the plan that she agreed to: another one is not hers to go on with. */
-const identitySchema = joinSchema.shape.identity.unwrap().extend({ planHash: sha256Schema });
+const identitySchema = handshakeSchema.shape.identity.unwrap().extend({ planHash: sha256Schema });
 type KeptIdentity = z.infer<typeof identitySchema>;
 /** `{ identity: null }`: this browser kept none, or none that fits. */
 export const keptIdentitySchema = z.strictObject({ identity: identitySchema.nullable() });
@@ -23,14 +23,19 @@ type RunRequest = FastifyRequest<{ Params: { runId: string } }>;
  * A second place where a browser keeps who it is to a run: a cookie that no script reads, sent to this address only.
  * When the page's own storage is gone, evicted or cleared, the same contributor comes back to the same ledger.
  */
-export function addIdentityRoutes(app: FastifyInstance, registry: RunRegistry, store: Store): void {
+export function addIdentityRoutes(
+  app: FastifyInstance,
+  { registry, store, access }: { registry: RunRegistry; store: Store; access: Access },
+): void {
+  const ownPage = (request: RunRequest, reply: FastifyReply) => ownPageOnly(request, reply, registry, access);
+
   app.get('/api/runs/:runId/identity', (request: RunRequest, reply) => {
-    const { runId } = ownPageOnly(request, reply, registry);
+    const { runId } = ownPage(request, reply);
     return { identity: kept(request.cookies[IDENTITY_COOKIE], runId, store) };
   });
 
   app.post('/api/runs/:runId/identity', (request: RunRequest, reply) => {
-    const { runId, planHash } = ownPageOnly(request, reply, registry);
+    const { runId, planHash } = ownPage(request, reply);
     const identity = parseMessage(identitySchema, request.body, 'identity');
     if (!isContributor(store, runId, identity)) {
       throw new ChoraleError(
@@ -56,11 +61,16 @@ export function addIdentityRoutes(app: FastifyInstance, registry: RunRegistry, s
 }
 
 /** @throws {ChoraleError} ORIGIN_REFUSED, RUN_UNKNOWN */
-function ownPageOnly({ headers, params }: RunRequest, reply: FastifyReply, registry: RunRegistry) {
+function ownPageOnly(
+  { headers, params }: RunRequest,
+  reply: FastifyReply,
+  registry: RunRegistry,
+  access: Access,
+) {
   // A page of another port of this machine gets the cookie sent too, and a plain GET carries no Origin; browsers of
   // today say with every request where it comes from
   const site = headers['sec-fetch-site'];
-  if (!sameOrigin(headers) || (site !== undefined && site !== 'same-origin')) {
+  if (!access.isOwnOrigin(headers) || (site !== undefined && site !== 'same-origin')) {
     throw new ChoraleError('ORIGIN_REFUSED', "expected a request from this server's own page");
   }
   reply.header('cache-control', 'no-store');

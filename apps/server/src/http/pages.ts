@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { ChoraleError, wireError } from '@chorale/protocol';
-import type { AdminAccess } from '../adminAccess.ts';
+import type { Access } from '../access/access.ts';
 import { ADMIN_COOKIE, SESSION_SECONDS } from '../adminAccess.ts';
 import { secretCookie } from './secretCookie.ts';
 
@@ -11,11 +11,7 @@ import { secretCookie } from './secretCookie.ts';
 export type PageFolders = { contributor: string; admin: string };
 
 /** Serves the contributor page at `/` and the admin page at `/admin`; the admin link signs in on the way. */
-export async function addPages(
-  app: FastifyInstance,
-  folders: PageFolders,
-  access: AdminAccess,
-): Promise<void> {
+export async function addPages(app: FastifyInstance, folders: PageFolders, access: Access): Promise<void> {
   const contributorBuilt = existsSync(join(folders.contributor, 'index.html'));
   const adminBuilt = existsSync(join(folders.admin, 'index.html'));
 
@@ -36,12 +32,17 @@ export async function addPages(
   app.get<{ Querystring: { token?: unknown } }>('/admin', (request, reply) => {
     const { token } = request.query;
     if (token === undefined) return adminPage(reply);
-    const session = typeof token === 'string' ? access.signIn(token) : undefined;
-    if (session === undefined) {
+    let session: string;
+    try {
+      session = access.admin.signIn(typeof token === 'string' ? token : '', access.addressOf(request.raw));
+    } catch (error) {
+      const { code, message } = wireError(error);
+      if (code === 'RATE_LIMITED') return sendPage(reply.status(429), 'Too many wrong links', message);
+      if (code !== 'ADMIN_REQUIRED') throw error;
       return sendPage(
         reply.status(401),
         'This link has expired',
-        'Use the admin link that the server printed when it last started.',
+        'Use the admin link that the server printed when it last started, or the newest that an admin made.',
       );
     }
     return reply

@@ -5,8 +5,6 @@ import type { RunRegistry } from '../runs/runRegistry.ts';
 
 /** What everybody may read: runs, their public test results, and the frozen models in pieces. */
 export function addPublicRoutes(app: FastifyInstance, registry: RunRegistry, files: FileStore): void {
-  app.get('/healthz', () => ({ ok: true }));
-
   app.get('/api/runs', () =>
     registry.list().map((host) => ({
       id: host.run.runId,

@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import fastifyCookie from '@fastify/cookie';
 import Fastify from 'fastify';
 import { afterAll, expect, it } from 'vitest';
-import { openMemoryStore } from '@chorale/store';
-import { openAdminAccess } from '../adminAccess.ts';
+import { testAccess } from '../access/access.fixture.ts';
 import { addPages } from './pages.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'chorale-cookies-'));
@@ -18,9 +17,9 @@ async function cookieFlags(trustProxy: boolean): Promise<string[]> {
   writeFileSync(join(admin, 'index.html'), '<!doctype html>');
   const app = Fastify({ trustProxy });
   await app.register(fastifyCookie);
-  await addPages(app, { contributor: directory, admin }, openAdminAccess(openMemoryStore(), 'the token'));
+  await addPages(app, { contributor: directory, admin }, testAccess().access);
   const response = await app.inject({
-    url: '/admin?token=the+token',
+    url: '/admin?token=the-token',
     headers: { 'x-forwarded-proto': 'https' },
   });
   await app.close();

@@ -14,6 +14,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LocalHub } from '@chorale/testing/localHub';
+import type { Log } from '../log.ts';
+import type { RecordedLine } from '../testing/recordedLog.ts';
+import { recordedLog } from '../testing/recordedLog.ts';
 import type { Hub } from './hub.ts';
 import { openHubModel } from './hubModel.ts';
 
@@ -23,7 +26,8 @@ const CONFIG = new TextEncoder().encode('{"hidden_size": 32}');
 let directory: string;
 let hub: LocalHub;
 let progress: { downloadedBytes: number; totalBytes: number }[];
-let logged: string[];
+let logged: RecordedLine[];
+let log: Log;
 let interruptions: string[];
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'chorale-hub-'));
@@ -35,7 +39,7 @@ beforeEach(async () => {
     ]),
   );
   progress = [];
-  logged = [];
+  ({ log, lines: logged } = recordedLog());
   interruptions = [];
 });
 afterEach(async () => {
@@ -63,7 +67,7 @@ const openModel = (
       keptCommit,
       neededModelFiles: (names) => names.filter((name) => !name.endsWith('.md')),
       onProgress: (state) => progress.push(state),
-      log: (_, message) => logged.push(message),
+      log,
     },
   );
 
@@ -115,7 +119,7 @@ describe('a model', () => {
     const { source, files } = await openModel();
     expect(source.revision).toBe(hub.commit);
     expect(files.get('model.safetensors')![5]).toBe(1);
-    expect(logged.at(-1)).toBe(`model acme/tiny@main was commit ${first} and is ${hub.commit} now`);
+    expect(logged.at(-1)?.msg).toBe(`model acme/tiny@main was commit ${first} and is ${hub.commit} now`);
     // What it was before is still there
     expect((await openModel({}, 'main', { keptCommit: first })).source.revision).toBe(first);
   });
@@ -124,7 +128,7 @@ describe('a model', () => {
     await openModel();
     await hub.stop();
     await expectWhole();
-    expect(logged.at(-1)).toContain(`when it was last asked, commit ${hub.commit}`);
+    expect(logged.at(-1)?.msg).toContain(`when it was last asked, commit ${hub.commit}`);
     expect(interruptions).toHaveLength(2);
     await openModel({}, hub.commit);
     expect(interruptions).toHaveLength(2);
@@ -152,7 +156,7 @@ describe('a model', () => {
     writeFileSync(weightsPath(), WEIGHTS.with(5, WEIGHTS[5]! ^ 1));
     await expectWhole();
     expect(hub.filesAsked).toEqual(['config.json', 'model.safetensors', 'model.safetensors']);
-    expect(logged.join('\n')).toContain('is downloaded again');
+    expect(logged.map(({ msg }) => msg).join('\n')).toContain('is downloaded again');
   });
 
   test('may be in several files', async () => {
@@ -239,6 +243,7 @@ describe('what goes wrong on the way is taken up again:', () => {
 
   test('a process that was killed in the middle', async () => {
     const program = `
+      const { stderrLog } = await import(${JSON.stringify(new URL('../log.ts', import.meta.url).href)});
       const { openHubModel } = await import(${JSON.stringify(new URL('./hubModel.ts', import.meta.url).href)});
       await openHubModel({ repository: 'acme/tiny', revision: 'main' }, {
         hub: { endpoint: ${JSON.stringify(hub.endpoint)}, token: null, retryDelayMs: 1, silenceMs: 60_000, onInterruption: () => {} },
@@ -246,7 +251,7 @@ describe('what goes wrong on the way is taken up again:', () => {
         keptCommit: null,
         neededModelFiles: (names) => names.filter((name) => !name.endsWith('.md')),
         onProgress: ({ downloadedBytes }) => { if (downloadedBytes >= 150_000) console.log('half'); },
-        log: () => {},
+        log: stderrLog,
       });
     `;
     hub.answerFile = (name) =>

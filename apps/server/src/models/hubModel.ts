@@ -49,8 +49,7 @@ export async function openHubModel(
   for (const file of files) {
     const path = join(folder, file.name);
     if (await isComplete(path, file)) continue;
-    if (existsSync(path))
-      log('warning', `${path} is not what was downloaded any more; it is downloaded again`);
+    if (existsSync(path)) log.warn(`${path} is not what was downloaded any more; it is downloaded again`);
     missing.push(file);
   }
   const totalBytes = missing.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
@@ -111,7 +110,7 @@ async function commitOf(
   const kept = readRecord(pathOf(wanted.revision));
   // A commit is the same for ever
   if (kept?.commit === wanted.revision) {
-    log('info', `model ${repository}@${revision} is commit ${kept.commit}, as this data directory has it`);
+    log.info(`model ${repository}@${revision} is commit ${kept.commit}, as this data directory has it`);
     return kept;
   }
   let record: HubRecord;
@@ -119,15 +118,14 @@ async function commitOf(
     record = await resolveRevision(wanted, options, kept ? { mostAttempts: ATTEMPTS_WITH_RECORD } : {});
   } catch (error) {
     if (kept === null || !(error instanceof ChoraleError) || error.code !== 'HUB_UNREACHABLE') throw error;
-    log(
-      'warning',
+    log.warn(
+      { err: error },
       `the hub cannot be reached; model ${repository}@${revision} is taken as it was when it was last asked, commit ${kept.commit}`,
-      error,
     );
     return kept;
   }
   if (kept !== null && kept.commit !== record.commit) {
-    log('info', `model ${repository}@${revision} was commit ${kept.commit} and is ${record.commit} now`);
+    log.info(`model ${repository}@${revision} was commit ${kept.commit} and is ${record.commit} now`);
   }
   for (const name of new Set([wanted.revision, record.commit])) writeRecord(pathOf(name), record);
   return record;

@@ -12,6 +12,7 @@ import {
 import type { StoredRun } from '@chorale/store';
 import type { DataDirectory } from '../dataDirectory.ts';
 import type { Log } from '../log.ts';
+import type { Observer } from '../observer.ts';
 import type { PreparedRun } from '../runSetup.ts';
 import { newRun } from '../runSetup.ts';
 import type { Evaluation, ServerParts } from '../serverParts.ts';
@@ -22,40 +23,71 @@ import { exportAdapter } from './adapterExport.ts';
 import { NO_PRIVACY } from './modelCard.ts';
 import { RunHost } from './runHost.ts';
 import { publicRun, runDetail } from './runViews.ts';
+import { steadyClock } from './steadyClock.ts';
 
 export type RunRegistryOptions = {
   data: DataDirectory;
   parts: ServerParts;
   audience: RunAudience;
   timing: RoundTiming;
+  /** `none`: the bytes of a round's updates go when it is aggregated; keys and hashes stay. */
+  keepUpdates: 'none' | 'all';
   log: Log;
+  observer: Observer;
 };
 
 /** Six digits and a comma: no run has a round beyond 100,000. */
 const ROUND_JSON_BYTES = 7;
 
-/** All runs of the data directory: those that ended can be read, the others go on. */
+/**
+ * All runs of the data directory: those that ended can be read, the others go on. One that this version cannot open is
+ * left as it is, and the others go on without it.
+ */
 export class RunRegistry {
   readonly #options: RunRegistryOptions;
+  readonly #now = steadyClock();
   readonly #hosts = new Map<string, RunHost>();
+  /** Name in its config → why a run of that name that has not ended could not be opened. */
+  readonly #unopened = new Map<string, unknown>();
   /** Of the models of all runs, by hash. */
   readonly #pieces = new Map<string, ModelPiece>();
 
-  /** @throws {ChoraleError} CONFIG_INVALID: a run that would go on was made by another version of the program */
+  /** @throws {ChoraleError} a STORE_ code: the runs cannot be listed */
   constructor(options: RunRegistryOptions) {
     this.#options = options;
     for (const stored of options.data.store.listRuns()) {
       if (ENDED_STATUSES.includes(stored.status)) this.#openEnded(stored);
-      else {
-        requireThisVersion(stored.run);
-        this.#open(stored);
-      }
+      else this.#openGoing(stored);
     }
   }
 
   /** Starts the clocks of all runs; to be called when contributors can be reached. */
   start(): void {
-    for (const host of this.#hosts.values()) host.start();
+    for (const host of this.#hosts.values()) {
+      try {
+        host.start();
+      } catch (error) {
+        const { runId } = host.run;
+        this.#options.log.error({ err: error, runId }, `run ${runId} could not be started; the others go on`);
+      }
+    }
+  }
+
+  /**
+   * For a shutdown: takes nothing more in, and lets what a run is in the middle of come to an end. Nobody is waited for;
+   * the next start goes on from what is stored.
+   * @param deadlineMs the longest this takes
+   * @returns whether every run came to rest in this time
+   */
+  async park(deadlineMs: number): Promise<boolean> {
+    const parked = Promise.all(this.list().map((host) => host.park()));
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<false>((resolve) => {
+      timer = setTimeout(() => resolve(false), deadlineMs);
+    });
+    const inTime = await Promise.race([parked.then(() => true), late]);
+    clearTimeout(timer);
+    return inTime;
   }
 
   close(): void {
@@ -85,15 +117,22 @@ export class RunRegistry {
     return newestFirst.find((host) => !host.ended) ?? newestFirst[0];
   }
 
-  /** The run of this plan that has not ended, else a new one. */
+  /**
+   * The run of this plan that has not ended, else a new one.
+   * @throws {ChoraleError} CONFIG_INVALID or a STORE_ code: a run of this name has not ended and could not be opened, and
+   *   a new one beside it would start from zero what contributors think goes on
+   */
   resumeOrCreate(prepared: PreparedRun): RunHost {
     const going = this.list().findLast((host) => !host.ended && host.run.planHash === prepared.planHash);
-    return going ?? this.create(prepared);
+    if (going !== undefined) return going;
+    const { name } = prepared.plan.config;
+    if (this.#unopened.has(name)) throw this.#unopened.get(name);
+    return this.create(prepared);
   }
 
   create(prepared: PreparedRun): RunHost {
     const { store } = this.#options.data;
-    const nowMs = Date.now();
+    const nowMs = this.#now();
     const run = newRun(prepared);
     const stored: StoredRun = {
       run,
@@ -115,7 +154,7 @@ export class RunRegistry {
       uplinkBytes: updateBytes(run.plan, 1),
       durationMs: 0,
     });
-    this.#options.log('info', `created run ${run.runId}`);
+    this.#options.log.info({ runId: run.runId }, `created run ${run.runId}`);
     return this.#open(stored);
   }
 
@@ -145,22 +184,37 @@ export class RunRegistry {
     return exportAdapter(host.run, { data, parts, epsilons: host.epsilons });
   }
 
+  /** One that cannot go on must not keep the others from it, and is never begun anew without a word. */
+  #openGoing(stored: StoredRun): void {
+    const { runId } = stored.run;
+    try {
+      requireThisVersion(stored.run);
+      this.#open(stored);
+    } catch (error) {
+      this.#unopened.set(stored.run.plan.config.name, error);
+      this.#options.log.error(
+        { err: error, runId },
+        `run ${runId} cannot be opened and does not go on; its data stay`,
+      );
+    }
+  }
+
   /** What ended need only be read, so no version of the program is too new for it to serve the others. */
   #openEnded(stored: StoredRun): void {
     try {
       this.#open({ ...stored, run: resolvedRunSchema.parse(stored.run) });
     } catch (error) {
-      this.#options.log(
-        'warning',
+      this.#options.log.warn(
+        { err: error, runId: stored.run.runId },
         `run ${stored.run.runId} has ended and cannot be read by this version of Chorale; it is left out, its data stay`,
-        error,
       );
     }
   }
 
   #open(stored: StoredRun): RunHost {
-    const { data, audience, parts, timing, log } = this.#options;
+    const { data, audience, parts, timing, keepUpdates, observer } = this.#options;
     const { run } = stored;
+    const log = this.#options.log.child({ runId: run.runId });
     const host = new RunHost({
       stored,
       store: data.store,
@@ -173,13 +227,16 @@ export class RunRegistry {
       ),
       localCountsNoiseStdDev: parts.localCountsNoiseStdDev(run.plan),
       timing,
+      keepUpdates: keepUpdates === 'all',
       log,
+      observer,
+      now: this.#now,
     });
     this.#hosts.set(run.runId, host);
     for (const piece of run.plan.model.files.flatMap((file) => file.pieces)) {
       this.#pieces.set(piece.sha256, piece);
     }
-    if (run.plan.config.privacy.unit === 'none') log('warning', `run ${run.runId}: ${NO_PRIVACY}`);
+    if (run.plan.config.privacy.unit === 'none') log.warn(`run ${run.runId}: ${NO_PRIVACY}`);
     return host;
   }
 

@@ -1,41 +1,38 @@
-import { checkUpdate } from '@chorale/coordinator';
 import type { EngineState } from '@chorale/coordinator';
-import type { Binding, UpdateReceipt } from '@chorale/protocol';
-import { ChoraleError, boundRound, decodeUpdate } from '@chorale/protocol';
-import type { EngineRow, Store, StoredUpdate } from '@chorale/store';
+import { checkUpdate } from '@chorale/coordinator';
+import type { DecodedUpdate, UpdateReceipt } from '@chorale/protocol';
+import { ChoraleError } from '@chorale/protocol';
+import type { Store, StoredUpdate } from '@chorale/store';
 import { sha256Of } from '../fileStore.ts';
+import type { Arrival } from './arrivalQueue.ts';
+import type { EngineDriver } from './engineDriver.ts';
 import type { LedgerMirror } from './ledgerMirror.ts';
+import type { RefusalNotes } from './refusalNotes.ts';
+import type { RoundSum } from './roundSum.ts';
+import type { UpdateCheck } from './updateCheck.ts';
 
 export type UpdateReceiverOptions = {
   runId: string;
-  binding: Binding;
-  /** Whether the run asks for local counts; an update that has them unasked, or lacks them, is refused. */
-  wantsLocalCounts: boolean;
+  check: UpdateCheck;
   store: Store;
+  engine: EngineDriver;
+  sum: RoundSum;
   ledgers: LedgerMirror;
-  /** Something that pages show has changed. */
-  changed: () => void;
+  refusals: RefusalNotes;
 };
 
-/** One update as it arrived from a contributor who has proved who she is. */
-export type Arrival = {
-  contributorId: string;
-  /** The round its message names. */
-  round: number;
-  payload: Uint8Array;
-  receivedAtMs: number;
-};
+type Accepted = StoredUpdate & { round: number; receivedAtMs: number; update: DecodedUpdate };
 
-/** The run's engine, as far as an update needs it. */
-export type UpdateEngine = {
-  state: EngineState;
-  /** Counts an update; `write` stores it, in one transaction with the engine's state. */
-  count(contributorId: string, write: (engine: EngineRow) => void): void;
-};
+/** What becomes of an arrival once the transaction of its batch is durable. */
+type Decision =
+  { kind: 'accepted' } | { kind: 'duplicate' } | { kind: 'refused'; error: unknown; released: boolean };
 
 /**
- * Takes in the updates of one run. Whatever is bound to the run's plan and to one of its rounds left a device, so that
- * round is charged, even when its values are refused.
+ * Takes in the updates of one run, a batch at a time: all that one turn of the event loop brought. Each is judged as if
+ * it had come alone, in the order of arrival; those that are accepted become durable in one transaction, are added to
+ * the round's sum, and only then is anybody answered.
+ * Whatever is bound to the run's plan and to one of its rounds left a device, so that round is charged, even when its
+ * values are refused.
  */
 export class UpdateReceiver {
   readonly #options: UpdateReceiverOptions;
@@ -44,75 +41,98 @@ export class UpdateReceiver {
     this.#options = options;
   }
 
-  /**
-   * Checks an update, stores it, and returns its receipt: when this returns, the update is durable.
-   * @throws {ChoraleError} an UPDATE_ code, RUN_ENDED or STORE_ERROR
-   */
-  receive(arrival: Arrival, engine: UpdateEngine): UpdateReceipt {
+  /** Answers all of them. When the transaction fails nothing has changed, and each may be sent again. */
+  receive(arrivals: readonly Arrival[]): void {
+    const { engine, sum } = this.#options;
+    let accepted: ReadonlyMap<string, Accepted>;
+    let decisions: Decision[];
     try {
-      this.#requireBound(arrival);
-      return this.#storeOrCharge(arrival, engine);
+      // A deadline that has passed holds, even if its timer is late.
+      engine.dispatch({ type: 'tick' });
+      const batch = new Batch(this.#options);
+      decisions = arrivals.map((arrival) => batch.decide(arrival));
+      ({ accepted } = batch);
+      if (accepted.size > 0) batch.commit();
     } catch (error) {
-      if (error instanceof ChoraleError && error.code.startsWith('UPDATE_'))
-        this.#noteRefusal(arrival.contributorId, error);
-      throw error;
+      for (const { reject } of arrivals) reject(error);
+      return;
     }
+    for (const { update } of accepted.values()) sum.add(update);
+    for (const [i, decision] of decisions.entries()) this.#answer(arrivals[i]!, decision);
   }
 
-  /** @throws {ChoraleError} UPDATE_MALFORMED: no update of this run and round, so nothing that its plan could price */
-  #requireBound({ round, payload }: Arrival): void {
-    const bound = boundRound(payload, this.#options.binding);
-    if (bound === round) return;
-    throw new ChoraleError(
-      'UPDATE_MALFORMED',
-      `expected bytes of round ${round}, got those of round ${bound}`,
-    );
-  }
-
-  #storeOrCharge(arrival: Arrival, engine: UpdateEngine): UpdateReceipt {
-    const { contributorId, round } = arrival;
+  #answer(arrival: Arrival, decision: Decision): void {
+    const { round, contributorId, resolve, reject } = arrival;
+    if (decision.kind !== 'refused') {
+      const receipt: UpdateReceipt = { round, duplicate: decision.kind === 'duplicate' };
+      return resolve(receipt);
+    }
     try {
-      return this.#store(arrival, engine);
-    } catch (error) {
+      const { ledgers, refusals } = this.#options;
       // Late, of another cohort, with values that no update has: it counts. An accepted one is charged as it is stored
-      if (this.#options.ledgers.charge(contributorId, round)) this.#options.changed();
-      throw error;
+      if (decision.released && ledgers.charge(contributorId, round)) refusals.changed();
+      refusals.note(contributorId, decision.error);
+      reject(decision.error);
+    } catch (error) {
+      reject(error);
+    }
+  }
+}
+
+/** One batch while it is judged. */
+class Batch {
+  readonly accepted = new Map<string, Accepted>();
+  readonly #options: UpdateReceiverOptions;
+  #draft: ReturnType<EngineDriver['draft']>;
+
+  constructor(options: UpdateReceiverOptions) {
+    this.#options = options;
+    this.#draft = options.engine.draft();
+  }
+
+  /** @throws {ChoraleError} a STORE_ code: nothing can be decided now */
+  decide(arrival: Arrival): Decision {
+    let released = false;
+    try {
+      const { check } = this.#options;
+      check.requireBound(arrival.payload, arrival.round);
+      released = true;
+      return this.#judge(arrival);
+    } catch (error) {
+      if (isStoreError(error)) throw error;
+      return { kind: 'refused', error, released };
     }
   }
 
-  #store({ contributorId, round, payload, receivedAtMs }: Arrival, engine: UpdateEngine): UpdateReceipt {
-    const { runId, store } = this.#options;
-    this.#requireReadable(payload);
+  commit(): void {
+    const { runId, store, engine, sum } = this.#options;
+    const updates = [...this.accepted.values()];
+    // All of one round: the engine takes updates of no other than the open one
+    sum.open(updates[0]!.round);
+    engine.commit(this.#draft, (row) => store.acceptUpdates(runId, updates, row));
+  }
+
+  #judge({ contributorId, round, payload, receivedAtMs }: Arrival): Decision {
+    const { runId, store, check, engine } = this.#options;
     const sha256 = sha256Of(payload);
-    const stored = store.getUpdateHash(runId, round, contributorId);
-    if (checkUpdate(engine.state, { round, contributorId, sha256 }, stored) === 'duplicate') {
-      return { round, duplicate: true };
-    }
-    const update: StoredUpdate & { receivedAtMs: number } = {
-      contributorId,
-      bytes: payload,
-      sha256,
-      receivedAtMs,
-    };
-    engine.count(contributorId, (row) => store.acceptUpdate(runId, round, update, row));
-    return { round, duplicate: false };
+    const key = `${round}/${contributorId}`;
+    const stored = this.accepted.get(key)?.sha256 ?? store.getUpdateHash(runId, round, contributorId);
+    const asked = { round, contributorId, sha256 };
+    // The same bytes were read when they were accepted
+    if (stored !== undefined) return { kind: this.#checked(asked, stored) };
+    const update = check.read(payload);
+    this.#checked(asked, undefined);
+    this.#draft = engine.stepped(this.#draft, { type: 'update-stored', contributorId });
+    this.accepted.set(key, { contributorId, bytes: payload, sha256, round, receivedAtMs, update });
+    return { kind: 'accepted' };
   }
 
-  /** @throws {ChoraleError} UPDATE_MALFORMED, UPDATE_SIZE, UPDATE_NOT_FINITE */
-  #requireReadable(payload: Uint8Array): void {
-    const { binding, wantsLocalCounts } = this.#options;
-    const { localCounts } = decodeUpdate(payload, binding);
-    if ((localCounts !== null) === wantsLocalCounts) return;
-    throw new ChoraleError(
-      'UPDATE_MALFORMED',
-      `expected an update ${wantsLocalCounts ? 'with' : 'without'} local counts, as the plan says; reload the page to get the current program`,
-    );
+  #checked(update: Parameters<typeof checkUpdate>[1], stored: string | undefined): 'accepted' | 'duplicate' {
+    const state: EngineState = this.#draft.state;
+    return checkUpdate(state, update, stored) === 'duplicate' ? 'duplicate' : 'accepted';
   }
+}
 
-  #noteRefusal(contributorId: string, { code }: ChoraleError): void {
-    const { runId, store, changed } = this.#options;
-    if (store.getContributor(runId, contributorId)?.lastRefusal === code) return;
-    store.setLastRefusal(runId, contributorId, code);
-    changed();
-  }
+function isStoreError(error: unknown): boolean {
+  return error instanceof ChoraleError && error.code.startsWith('STORE_');
 }

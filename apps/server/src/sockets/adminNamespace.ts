@@ -1,58 +1,86 @@
 import fastifyCookie from '@fastify/cookie';
-import type { Namespace } from 'socket.io';
+import type { Namespace, Socket } from 'socket.io';
 import type { ServerToAdmin } from '@chorale/protocol';
 import { ChoraleError, wireError } from '@chorale/protocol';
-import type { AdminAccess } from '../adminAccess.ts';
+import type { Access } from '../access/access.ts';
+import type { AdminCredentials } from '../adminAccess.ts';
 import { ADMIN_COOKIE } from '../adminAccess.ts';
 import type { Log } from '../log.ts';
 import type { RunHost } from '../runs/runHost.ts';
 import type { RunRegistry } from '../runs/runRegistry.ts';
+import type { Connections } from './connections.ts';
+import { connectError, serverClosing } from './handshake.ts';
 
 type NoEvents = Record<string, never>;
-export type AdminNamespace = Namespace<NoEvents, ServerToAdmin, NoEvents, unknown>;
+type SocketData = { credentials: AdminCredentials };
+export type AdminNamespace = Namespace<NoEvents, ServerToAdmin, NoEvents, SocketData>;
 
-/** Shows admins every run: whole at the connection, then whole again on every change. */
+export type AdminsOptions = {
+  registry: RunRegistry;
+  access: Access;
+  connections: Connections;
+  log: Log;
+};
+
+/** Shows admins every run: whole at the connection, then whole again on every change. They send nothing. */
 export function serveAdmins(
   namespace: AdminNamespace,
-  registry: RunRegistry,
-  access: AdminAccess,
-  log: Log,
+  { registry, access, connections, log }: AdminsOptions,
 ): void {
   namespace.use((socket, next) => {
-    const { cookie, authorization } = socket.handshake.headers;
-    // socket.io sends `message` and `data` to the client as its connect_error.
-    const refuse = (error: ChoraleError) => next(Object.assign(error, { data: wireError(error) }));
     try {
-      const session = cookie === undefined ? undefined : fastifyCookie.parse(cookie)[ADMIN_COOKIE];
-      if (access.allows({ session, authorization })) return next();
-      refuse(
-        new ChoraleError(
-          'ADMIN_REQUIRED',
-          'sign in with the admin link that the server printed when it started',
-        ),
-      );
+      if (access.closing) throw serverClosing();
+      if (!connections.claim(socket.conn)) {
+        throw new ChoraleError('MESSAGE_INVALID', 'expected one socket per connection; open another');
+      }
+      socket.data.credentials = credentialsOf(socket, access);
+      access.admin.require(socket.data.credentials);
+      next();
     } catch (error) {
-      log('error', 'an admin could not be let in', error);
-      refuse(new ChoraleError('STORE_ERROR', 'the server could not read its sessions; try again'));
+      const { code } = wireError(error);
+      if (code === 'INTERNAL' || code.startsWith('STORE_')) {
+        log.error({ err: error }, 'an admin could not be let in');
+      }
+      access.observer.refused('connection', code);
+      next(connectError(error));
     }
   });
   namespace.on('connection', (socket) => {
-    socket.on('error', (error) => log('warning', 'admin socket', error));
+    socket.on('error', (error) => log.warn({ err: error }, 'admin socket'));
+    socket.on('disconnect', () => socket.conn.close());
     const sendAll = async (): Promise<void> => {
       for (const host of registry.list()) socket.emit('run:detail', await registry.detail(host));
     };
     sendAll().catch((error: unknown) => {
-      log('error', 'the runs could not be sent to an admin', error);
+      log.error({ err: error }, 'the runs could not be sent to an admin');
       // The page connects again by itself and asks anew
       socket.disconnect(true);
     });
   });
+  // Who has signed out, or whose token was replaced, sees nothing more
+  access.admin.onEnded(() => {
+    for (const socket of namespace.sockets.values()) {
+      if (!access.admin.holds(socket.data.credentials)) socket.disconnect(true);
+    }
+  });
 }
 
+/** Sends a run to all admins who read what they are sent. */
 export async function sendRunDetail(
   namespace: AdminNamespace,
   registry: RunRegistry,
   host: RunHost,
+  connections: Connections,
 ): Promise<void> {
+  for (const socket of namespace.sockets.values()) connections.cutUnread(socket.conn);
   if (namespace.sockets.size > 0) namespace.emit('run:detail', await registry.detail(host));
+}
+
+function credentialsOf(socket: Pick<Socket, 'handshake' | 'request'>, access: Access): AdminCredentials {
+  const { cookie, authorization } = socket.handshake.headers;
+  return {
+    session: cookie === undefined ? undefined : fastifyCookie.parse(cookie)[ADMIN_COOKIE],
+    authorization,
+    address: access.addressOf(socket.request),
+  };
 }

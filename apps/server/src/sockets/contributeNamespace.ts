@@ -1,132 +1,217 @@
 import type { Namespace, Socket } from 'socket.io';
-import type { ContributorToServer, ServerToContributor } from '@chorale/protocol';
+import type { ContributorToServer, ErrorCode, Identity, ServerToContributor } from '@chorale/protocol';
 import {
   ChoraleError,
-  PROTOCOL_VERSION,
   availabilitySchema,
   joinSchema,
   leaveSchema,
   parseMessage,
   updateSchema,
+  wireError,
 } from '@chorale/protocol';
+import type { Access } from '../access/access.ts';
 import type { Log } from '../log.ts';
 import type { RunAudience } from '../runs/runAudience.ts';
 import type { RunHost } from '../runs/runHost.ts';
 import type { RunRegistry } from '../runs/runRegistry.ts';
 import { answered } from './answered.ts';
+import type { Connections } from './connections.ts';
+import type { ContributorEvent } from './eventLimits.ts';
+import { CONTRIBUTOR_EVENTS, EventLimits } from './eventLimits.ts';
+import { connectError, readHandshake, serverClosing } from './handshake.ts';
 
-type Membership = { host: RunHost; contributorId: string };
-type SocketData = { membership?: Membership | undefined };
+/** Who speaks on a socket, of which run. */
+type SocketData = {
+  host: RunHost;
+  /** Proved by the handshake, or made by the join. */
+  identity: Identity | null;
+  inviteId: string | null;
+  joined: boolean;
+  joinTimer?: NodeJS.Timeout;
+};
 type NoEvents = Record<string, never>;
 export type ContributeNamespace = Namespace<ContributorToServer, ServerToContributor, NoEvents, SocketData>;
 type ContributorSocket = Socket<ContributorToServer, ServerToContributor, NoEvents, SocketData>;
+
+export type ContributeOptions = {
+  registry: RunRegistry;
+  access: Access;
+  connections: Connections;
+  log: Log;
+  /** How long a socket may be open without having joined. */
+  joinTimeoutMs?: number;
+};
+
+const JOIN_TIMEOUT_MS = 30_000;
 
 const roomOfRun = (runId: string): string => `run/${runId}`;
 const roomOfContributor = (runId: string, contributorId: string): string =>
   `contributor/${runId}/${contributorId}`;
 
-/** Takes contributors' events to the runs. */
-export function serveContributors(namespace: ContributeNamespace, registry: RunRegistry, log: Log): void {
-  namespace.on('connection', (socket) => {
-    // Without a listener socket.io would throw what goes wrong on a socket (CVE-2024-38355).
-    socket.on('error', (error) => log('warning', 'contributor socket', error));
-    socket.on(
-      'join',
-      answered('join', log, (message) => join(socket, registry, message)),
-    );
-    socket.on(
-      'availability',
-      answered('availability', log, (value) => {
-        const { runId, availability } = parseMessage(availabilitySchema, value, 'availability');
-        const { host, contributorId } = membershipOf(socket, runId);
-        host.setAvailability(contributorId, availability);
-        return null;
-      }),
-    );
-    socket.on(
-      'update',
-      answered('update', log, (value, payload) => {
-        const { runId, round } = parseMessage(updateSchema, value, 'update');
-        if (!(payload instanceof Uint8Array)) {
-          throw new ChoraleError(
-            'MESSAGE_INVALID',
-            'update: expected one binary attachment after the message',
-          );
-        }
-        const { host, contributorId } = membershipOf(socket, runId);
-        return host.receiveUpdate(contributorId, round, payload);
-      }),
-    );
-    socket.on(
-      'leave',
-      answered('leave', log, (value) => {
-        const { runId } = parseMessage(leaveSchema, value, 'leave');
-        const { host, contributorId } = membershipOf(socket, runId);
-        host.leave(contributorId);
-        quitRooms(socket);
-        return null;
-      }),
-    );
-    socket.on('disconnect', () => {
-      const { membership } = socket.data;
-      try {
-        membership?.host.disconnect(membership.contributorId, socket.id);
-      } catch (error) {
-        log('error', 'disconnect of a contributor', error);
+/** Lets contributors in and takes their events to their runs. */
+export function serveContributors(namespace: ContributeNamespace, options: ContributeOptions): void {
+  const { registry, access, connections, log } = options;
+  namespace.use((socket, next) => {
+    try {
+      if (!connections.claim(socket.conn)) {
+        throw new ChoraleError('MESSAGE_INVALID', 'expected one socket per connection; open another');
       }
-    });
+      const { host, handshake, admission } = readHandshake(socket.handshake.auth, registry, access);
+      socket.data.host = host;
+      socket.data.identity = admission.contributorId === null ? null : (handshake.identity ?? null);
+      socket.data.inviteId = admission.inviteId;
+      socket.data.joined = false;
+      next();
+    } catch (error) {
+      const { code } = wireError(error);
+      if (code === 'INTERNAL' || code.startsWith('STORE_')) log.error({ err: error }, 'handshake');
+      access.observer.refused('connection', code);
+      next(connectError(error));
+    }
+  });
+  namespace.on('connection', (socket) => serve(socket, options));
+}
+
+function serve(socket: ContributorSocket, options: ContributeOptions): void {
+  const { access, log } = options;
+  const runId = socket.data.host.run.runId;
+  // Without a listener socket.io would throw what goes wrong on a socket (CVE-2024-38355).
+  socket.on('error', (error) => log.warn({ err: error, runId }, 'contributor socket'));
+  limitEvents(socket, options);
+  expectJoin(socket, options);
+
+  const refused = (code: ErrorCode): void => access.observer.refused('message', code);
+  const on = (event: ContributorEvent, handler: (...args: unknown[]) => unknown): void => {
+    socket.on(event, answered(event, log, handler, refused));
+  };
+  on('join', (value) => join(socket, value, options));
+  on('availability', (value) => {
+    const { availability } = parseMessage(availabilitySchema, value, 'availability');
+    const { host, contributorId } = memberOf(socket);
+    host.setAvailability(contributorId, availability);
+    return null;
+  });
+  on('update', (value, payload) => {
+    const { round } = parseMessage(updateSchema, value, 'update');
+    if (!(payload instanceof Uint8Array)) {
+      throw new ChoraleError('MESSAGE_INVALID', 'update: expected one binary attachment after the message');
+    }
+    const { host, contributorId } = provedOf(socket);
+    return host.receiveUpdate(contributorId, round, payload);
+  });
+  on('leave', (value) => {
+    parseMessage(leaveSchema, value, 'leave');
+    const { host, contributorId } = memberOf(socket);
+    host.leave(contributorId);
+    void socket.leave(roomOfRun(runId));
+    void socket.leave(roomOfContributor(runId, contributorId));
+    socket.data.joined = false;
+    expectJoin(socket, options);
+    return null;
+  });
+  socket.on('disconnect', () => {
+    clearTimeout(socket.data.joinTimer);
+    const { host, identity, joined } = socket.data;
+    try {
+      if (identity !== null && joined) host.disconnect(identity.contributorId, socket.id);
+    } catch (error) {
+      log.error({ err: error, runId }, 'disconnect of a contributor');
+    }
+    // A connection without a socket is of no use; what says why is sent before
+    socket.conn.close();
   });
 }
 
-function join(socket: ContributorSocket, registry: RunRegistry, value: unknown): unknown {
-  // Before the schema: a client of another version may send other fields.
-  const version =
-    typeof value === 'object' && value !== null && 'protocolVersion' in value
-      ? value.protocolVersion
-      : undefined;
-  if (typeof version === 'number' && version !== PROTOCOL_VERSION) {
+/** Answers what comes too often, and what no contributor sends, before any handler sees it. */
+function limitEvents(socket: ContributorSocket, { access, log }: ContributeOptions): void {
+  const limits = new EventLimits(access.limits.messagesPerSecond, access.now());
+  const refuse = (args: unknown[], error: ChoraleError): void =>
+    void answered(
+      String(args[0]).slice(0, 40),
+      log,
+      () => {
+        throw error;
+      },
+      (code) => access.observer.refused('message', code),
+    )(...args);
+  socket.use((args: unknown[], next) => {
+    const event = CONTRIBUTOR_EVENTS.find((one) => one === args[0]) ?? null;
+    if (!limits.take(event, access.now())) {
+      return refuse(args, new ChoraleError('RATE_LIMITED', 'expected fewer messages; wait some seconds'));
+    }
+    // What is under way is finished; nobody new is taken in
+    if (access.closing && event === 'join') return refuse(args, serverClosing());
+    if (event !== null) return next();
+    refuse(
+      args,
+      new ChoraleError('MESSAGE_INVALID', `expected one of the events ${CONTRIBUTOR_EVENTS.join(', ')}`),
+    );
+  });
+}
+
+/** Whoever opens a socket to join does so at once; what only holds it open is cut. */
+function expectJoin(
+  socket: ContributorSocket,
+  { access, joinTimeoutMs = JOIN_TIMEOUT_MS }: ContributeOptions,
+): void {
+  clearTimeout(socket.data.joinTimer);
+  socket.data.joinTimer = setTimeout(() => {
+    if (socket.data.joined) return;
+    access.observer.refused('connection', 'TIMEOUT');
+    socket.disconnect(true);
+  }, joinTimeoutMs).unref();
+}
+
+function join(socket: ContributorSocket, value: unknown, { access }: ContributeOptions): unknown {
+  const message = parseMessage(joinSchema, value, 'join');
+  const { host, identity, inviteId } = socket.data;
+  const address = access.addressOf(socket.request);
+  if (identity === null && !host.ended && !access.takeNewcomer(address)) {
     throw new ChoraleError(
-      'PROTOCOL_MISMATCH',
-      `expected protocol version ${PROTOCOL_VERSION}, got ${version}; reload the page`,
+      'RATE_LIMITED',
+      'expected fewer new contributors from one network address in an hour; try again later',
     );
   }
-  const message = parseMessage(joinSchema, value, 'join');
-  const host = registry.get(message.runId);
-  const before = socket.data.membership;
-  const joined = host.join(message, socket.id);
-  const { contributorId } = joined;
-  if (before && (before.host !== host || before.contributorId !== contributorId)) {
-    quitRooms(socket);
-    before.host.disconnect(before.contributorId, socket.id);
-  }
-  socket.data.membership = { host, contributorId };
-  void socket.join([roomOfRun(message.runId), roomOfContributor(message.runId, contributorId)]);
+  const joined = host.join(identity ?? { inviteId }, message, socket.id);
+  const { contributorId, token } = joined;
+  // From now on the same contributor, whatever is sent on this socket
+  socket.data.identity = { contributorId, token };
+  socket.data.joined = true;
+  clearTimeout(socket.data.joinTimer);
+  const { runId } = host.run;
+  void socket.join([roomOfRun(runId), roomOfContributor(runId, contributorId)]);
   return joined;
 }
 
-/** @throws {ChoraleError} NOT_JOINED */
-function membershipOf(socket: ContributorSocket, runId: string): Membership {
-  const { membership } = socket.data;
-  if (membership?.host.run.runId !== runId) {
-    throw new ChoraleError('NOT_JOINED', `expected this connection to have joined run ${runId}; join first`);
+/** @throws {ChoraleError} NOT_JOINED: nobody has proved who she is */
+function provedOf({ data }: ContributorSocket): { host: RunHost; contributorId: string } {
+  if (data.identity === null) {
+    throw new ChoraleError('NOT_JOINED', 'expected this connection to have joined its run; join first');
   }
-  return membership;
+  return { host: data.host, contributorId: data.identity.contributorId };
 }
 
-function quitRooms(socket: ContributorSocket): void {
-  const { membership } = socket.data;
-  if (!membership) return;
-  const { runId } = membership.host.run;
-  void socket.leave(roomOfRun(runId));
-  void socket.leave(roomOfContributor(runId, membership.contributorId));
-  socket.data.membership = undefined;
+/** @throws {ChoraleError} NOT_JOINED */
+function memberOf(socket: ContributorSocket): { host: RunHost; contributorId: string } {
+  if (socket.data.joined) return provedOf(socket);
+  throw new ChoraleError('NOT_JOINED', 'expected this connection to have joined its run; join first');
 }
 
 /** Tells the contributors of a run; `changed` is left to the caller, who throttles it. */
-export function contributorAudience(namespace: ContributeNamespace): Omit<RunAudience, 'changed'> {
+export function contributorAudience(
+  namespace: ContributeNamespace,
+  connections: Connections,
+): Omit<RunAudience, 'changed'> {
   return {
     startRound(contributorId, message, adapter) {
-      namespace.to(roomOfContributor(message.runId, contributorId)).emit('round:start', message, adapter);
+      const room = roomOfContributor(message.runId, contributorId);
+      // An adapter is large: nobody who has not read the last ones gets another
+      for (const socketId of namespace.adapter.rooms.get(room) ?? []) {
+        const socket = namespace.sockets.get(socketId);
+        if (socket !== undefined && !connections.cutUnread(socket.conn)) {
+          socket.emit('round:start', message, adapter);
+        }
+      }
     },
     endRound(contributorId, message) {
       namespace.to(roomOfContributor(message.runId, contributorId)).emit('round:end', message);
@@ -135,7 +220,8 @@ export function contributorAudience(namespace: ContributeNamespace): Omit<RunAud
       namespace.to(roomOfRun(runId)).emit('round:record', record);
     },
     dropConnection(connectionId) {
-      // Not the transport: a client comes back by itself after that, and two tabs would push each other out for ever.
+      // Its client is told before the connection ends: it would come back by itself otherwise, and two tabs would push
+      // each other out for ever.
       namespace.in(connectionId).disconnectSockets(false);
     },
   };

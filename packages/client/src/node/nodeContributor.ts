@@ -7,6 +7,7 @@ import { MAX_FILE_BYTES } from '@chorale/trainer';
 import { Contributor } from '../contributor.ts';
 import { openMemoryLedger } from '../ledger.ts';
 import type { ContributorController, Limits } from '../state.ts';
+import { sleepWakeups } from '../wakeups.ts';
 import type { TrainerHost } from '../trainerHost.ts';
 import type { TrainerWorker } from '../workerLink.ts';
 import { carryErrorCodes } from '../workerLink.ts';
@@ -18,6 +19,7 @@ import { holdRunInFile, openFileLedger } from './fileLedger.ts';
  * @param ledgerPath where it keeps what was spent and who it is, one file a person; null for a ledger that lasts as
  *   long as the process, for contributors who never come back
  * @param modelCachePath where it keeps models, which others may share; null to load them every time
+ * @param invite the code of a run by invitation, or null
  * @param limits as far as they are named; else those of its ledger, else just what the whole plan asks for
  */
 export function createNodeContributor(options: {
@@ -26,6 +28,7 @@ export function createNodeContributor(options: {
   forcedBackend: Extract<BackendName, 'wasm' | 'cpu'>;
   ledgerPath: string | null;
   modelCachePath: string | null;
+  invite: string | null;
   limits?: Partial<Limits>;
   /** A device that makes no step for so long is stuck; default ten minutes. */
   stepTimeoutMs?: number;
@@ -39,6 +42,9 @@ export function createNodeContributor(options: {
       ledgerPath === null ? openMemoryLedger() : openFileLedger(ledgerPath, runId),
     holdRun: async (runId) => (ledgerPath === null ? () => undefined : holdRunInFile(ledgerPath, runId)),
     identityBackup: null,
+    // Whoever starts a process means it to work
+    conditions: null,
+    wakeups: sleepWakeups(),
   });
   const { readFile } = contributor;
   contributor.readFile = async (file) => await readFile(await inMemory(file));

@@ -5,6 +5,7 @@ import { Server } from 'socket.io';
 import type {
   Availability,
   Binding,
+  Handshake,
   JoinMessage,
   JoinedMessage,
   PublicRun,
@@ -20,7 +21,10 @@ import {
   ChoraleError,
   bindingOf,
   encodeAdapter,
+  handshakeSchema,
   hashPlan,
+  joinSchema,
+  parseMessage,
   parseRunConfig,
   wireError,
 } from '@chorale/protocol';
@@ -57,6 +61,7 @@ export async function publicRun(changes: Partial<RunConfigInput> = {}): Promise<
     },
     basisHash: 'b'.repeat(64),
     parameterCount: PARAMETER_COUNT,
+    tensors: [{ name: 'classifier.weight', count: PARAMETER_COUNT }],
     trainedRanges: [{ start: 0, end: PARAMETER_COUNT }],
   };
   const runId = 'run-1';
@@ -83,12 +88,18 @@ export type ArrivedUpdate = { round: number; bytes: Uint8Array };
 
 /** A server that speaks the contribute namespace over real sockets and does what its test says. */
 export class ScriptedServer {
+  /** Of every socket, also of refused ones. */
+  readonly handshakes: Handshake[] = [];
   readonly joins: JoinMessage[] = [];
   readonly updates: ArrivedUpdate[] = [];
   readonly availabilities: Availability[] = [];
   leaves = 0;
   /** Rounds its copy of the ledger charges. */
   chargedRounds: number[] = [];
+  /** Why it refuses a handshake; null lets it in. */
+  answerHandshake: (handshake: Handshake) => ErrorCode | null = () => null;
+  /** Answers to availabilities get lost while it is true, as on a connection that is dead and does not know it. */
+  deaf = false;
   /** What it answers to a join; null for no answer at all. */
   answerJoin: (message: JoinMessage) => unknown = () => this.joined();
   /** What it answers to an update; null for no answer at all. Called when the update has arrived. */
@@ -123,9 +134,19 @@ export class ScriptedServer {
   async start(): Promise<void> {
     const http = createServer((request, response) => this.onRequest(request, response));
     const io = new Server(http, { transports: ['websocket'] });
+    io.of(CONTRIBUTE_NAMESPACE).use((socket, next) => {
+      const handshake = parseMessage(handshakeSchema, socket.handshake.auth, 'handshake');
+      this.handshakes.push(handshake);
+      const code = this.answerHandshake(handshake);
+      if (code === null) next();
+      else
+        next(
+          Object.assign(new Error(code), { data: wireError(new ChoraleError(code, `because of ${code}`)) }),
+        );
+    });
     io.of(CONTRIBUTE_NAMESPACE).on('connection', (socket) => {
       socket.on('join', (message: JoinMessage, answer: (result: unknown) => void) => {
-        this.joins.push(message);
+        this.joins.push(parseMessage(joinSchema, message, 'join'));
         const result = this.answerJoin(message);
         if (result === null) return;
         answer(result);
@@ -141,7 +162,7 @@ export class ScriptedServer {
         'availability',
         ({ availability }: { availability: Availability }, answer: (result: unknown) => void) => {
           this.availabilities.push(availability);
-          answer(ok(null));
+          if (!this.deaf) answer(ok(null));
         },
       );
       socket.on('leave', (_: unknown, answer: (result: unknown) => void) => {

@@ -1,6 +1,8 @@
 import { privacyPlanOf } from '@chorale/trainer/privacyPlan';
 import type { DpEvent } from '@chorale/privacy';
 import type { RunConfigInput } from '@chorale/protocol';
+import type { ConditionSource } from '../conditions.ts';
+import { ConditionWatch } from '../conditions.ts';
 import type { IdentityBackup } from '../identityBackup.ts';
 import type { Identity, Ledger, LedgerEntry } from '../ledger.ts';
 import { openMemoryLedger } from '../ledger.ts';
@@ -9,6 +11,7 @@ import { ScriptedServer, publicRun, until } from './scriptedServer.ts';
 import { ScriptedTrainer } from './scriptedTrainer.ts';
 import type { Contribution, Limits, Participation } from '../state.ts';
 import { StateStore } from '../stateStore.ts';
+import type { Wakeup } from '../wakeups.ts';
 
 /** A ledger whose writes a test can hold up or let fail. */
 export class ProbedLedger implements Ledger {
@@ -70,7 +73,10 @@ export type TakerOptions = {
   limits?: Partial<Limits>;
   identityBackup?: IdentityBackup;
   stepTimeoutMs?: number;
+  settleTimeoutMs?: number;
   sendTickMs?: number;
+  invite?: string;
+  conditions?: ConditionSource;
 };
 
 /** A contributor in a round loop on a scripted server, with all that a test looks at. */
@@ -81,6 +87,9 @@ export class Taker {
   readonly ledger: ProbedLedger;
   /** Every participation it showed, in order. */
   readonly shown: Participation[] = [];
+  readonly conditions: ConditionWatch | null;
+  #onWakeup: (what: Wakeup) => void = () => undefined;
+  joins = 0;
   endings = 0;
 
   constructor(
@@ -90,7 +99,10 @@ export class Taker {
       limits,
       identityBackup,
       stepTimeoutMs = 60_000,
+      settleTimeoutMs = 60_000,
       sendTickMs = 1,
+      invite,
+      conditions,
     }: TakerOptions,
   ) {
     this.ledger = ledger;
@@ -99,6 +111,7 @@ export class Taker {
     this.store.subscribe(() => {
       if (this.shown.at(-1) !== this.participation) this.shown.push(this.participation);
     });
+    this.conditions = conditions ? new ConditionWatch(conditions, () => this.loop.weighConditions()) : null;
     this.loop = new RoundLoop({
       serverUrl: server.url,
       run: server.run.run,
@@ -111,14 +124,31 @@ export class Taker {
       },
       ledger,
       identityBackup: identityBackup ?? null,
+      invite: invite ?? null,
+      conditions: this.conditions,
+      wakeups: (listener) => {
+        this.#onWakeup = listener;
+        return () => {
+          this.#onWakeup = () => undefined;
+        };
+      },
       stepTimeoutMs,
+      settleTimeoutMs,
       sendTickMs,
       trainer: this.trainer.remote,
       store: this.store,
+      onJoined: () => {
+        this.joins += 1;
+      },
       onEnded: () => {
         this.endings += 1;
       },
     });
+  }
+
+  /** What the browser would tell. */
+  wake(what: Wakeup): void {
+    this.#onWakeup(what);
   }
 
   get participation(): Participation {

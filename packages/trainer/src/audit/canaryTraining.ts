@@ -1,6 +1,7 @@
 import type { Compute } from '@chorale/compute';
 import type { PrivacyPlan, RandomSource } from '@chorale/privacy';
 import { seededNoiseSource } from '@chorale/privacy/simulation';
+import type { Binding } from '@chorale/protocol';
 import { decodeUpdate, encodeUpdate, trainedRangeOf } from '@chorale/protocol';
 import { computeClientUpdate } from '../clientUpdate.ts';
 import { MICRO_BATCH_SIZE } from '../microBatches.ts';
@@ -52,7 +53,14 @@ export async function trainOnCanaries(
   const trainedRanges = [0, UNTRAINED].map((start) => ({ start, end: start + canaries }));
   const parameterCount = canaries + UNTRAINED;
   const hash = '00'.repeat(32);
-  const binding = { planHash: hash, basisHash: hash, parameterCount, trainedRanges };
+  const binding: Binding = {
+    planHash: hash,
+    basisHash: hash,
+    parameterCount,
+    tensors: [{ name: 'canaries', count: parameterCount }],
+    trainedRanges,
+    encoding: 'f32',
+  };
   const options = {
     compute,
     classifier: new CanaryGradients(compute, gradientNormFor(plan.clippingNorm)),

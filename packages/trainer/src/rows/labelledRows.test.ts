@@ -14,6 +14,24 @@ const goodRows = (count: number) => Array.from({ length: count }, (_, i) => [`te
 const columns = { text: 'text', textPair: null, label: 'label' };
 
 describe('selectRows', () => {
+  test('takes the first so many good rows of the file and says how many are left out', () => {
+    const rows = Array.from({ length: 12 }, (_, i) => [i === 1 ? '' : `text ${i}`, 'negative']);
+    const table = tableOf(['text', 'label'], rows);
+    const columns = { text: 'text', textPair: null, label: 'label' };
+    const task = { ...TASK, labels: ['negative', 'positive'] };
+    const selection = selectRows(table, columns, task, 9);
+    expect(selection.rows.map(({ text }) => text)).toEqual(
+      [0, 2, 3, 4, 5, 6, 7, 8, 9].map((i) => `text ${i}`),
+    );
+    expect(selection.skipped).toEqual([
+      { reason: 'no text', count: 1, firstRows: [2] },
+      { reason: 'this run takes at most 9 rows from one contributor', count: 2, firstRows: [11, 12] },
+    ]);
+    expect(selectRows(table, columns, task, 11).skipped).toHaveLength(1);
+    // A run that takes fewer than are needed otherwise takes them
+    expect(selectRows(table, columns, task, 3).rows).toHaveLength(3);
+  });
+
   test('texts are trimmed, labels compared without case and space', () => {
     const rows = [...goodRows(7), ['  padded\t', ' POSITIVE ']];
     const selection = selectRows(tableOf(['text', 'label'], rows), columns, TASK);

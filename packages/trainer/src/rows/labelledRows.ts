@@ -22,10 +22,16 @@ export const MINIMUM_ROWS = 8;
  * Takes texts and labels out of a table. Rows without text (for pairs: without both texts) or with a label that is none
  * of the task's are skipped and counted; the good ones are kept. A label may be a task label's name or, where no name is
  * a number, its index from 0.
+ * @param limit the most rows to take, the first ones of the file; the others are skipped
  * @throws {ChoraleError} DATA_NO_SUCH_COLUMN (also when the second text is missing or is not what the task reads, or a
  *   column is chosen twice), DATA_UNKNOWN_LABELS (no row has a label of the task) or DATA_TOO_FEW_ROWS
  */
-export function selectRows(table: Table, columns: Columns, { labels, textPair }: RowTask): RowSelection {
+export function selectRows(
+  table: Table,
+  columns: Columns,
+  { labels, textPair }: RowTask,
+  limit = Infinity,
+): RowSelection {
   checkColumns(columns, textPair);
   const textAt = columnIndex(table, columns.text);
   const pairAt = columns.textPair === null ? null : columnIndex(table, columns.textPair);
@@ -55,7 +61,9 @@ export function selectRows(table: Table, columns: Columns, { labels, textPair }:
     else if (label === null) {
       unknown.add(cells[labelAt]!.trim());
       skip(`label is none of: ${labels.join(', ')}`, number);
-    } else rows.push({ text, textPair: second, label });
+    } else if (rows.length === limit)
+      skip(`this run takes at most ${limit} rows from one contributor`, number);
+    else rows.push({ text, textPair: second, label });
   }
   if (rows.length === 0 && unknown.size > 0) {
     const found = [...unknown].slice(0, 5).map((label) => `"${label.slice(0, 40)}"`);
@@ -64,7 +72,7 @@ export function selectRows(table: Table, columns: Columns, { labels, textPair }:
       `No row of column "${columns.label}" has a label of this task (${labels.join(', ')}). Found: ${found.join(', ')}. Choose another label column, or rename the labels in the file.`,
     );
   }
-  if (rows.length < MINIMUM_ROWS) {
+  if (rows.length < Math.min(MINIMUM_ROWS, limit)) {
     throw new ChoraleError(
       'DATA_TOO_FEW_ROWS',
       `Only ${rows.length} of ${table.rows.length + table.unreadable.length} rows can be used; at least ${MINIMUM_ROWS} are needed. Add rows, or check the chosen columns.`,

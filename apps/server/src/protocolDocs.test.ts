@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { TRANSITIONS } from '@chorale/coordinator';
+import { PROTOCOL_VERSION, RUN_STATUSES } from '@chorale/protocol';
+
+const TEXT = readFileSync(new URL('../../../docs/protocol.md', import.meta.url), 'utf8');
+
+/** Cells of the rows whose table has this header. */
+function table(header: string): string[][] {
+  const lines = TEXT.split('\n');
+  const cellsOf = (line: string) =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim());
+  const start = lines.findIndex((line) => cellsOf(line).join('|') === header);
+  const rows = lines.slice(start + 2);
+  return start < 0
+    ? []
+    : rows
+        .slice(
+          0,
+          rows.findIndex((line) => !line.startsWith('|')),
+        )
+        .map(cellsOf);
+}
+
+describe('docs/protocol.md', () => {
+  it('is about this version', () => {
+    expect(TEXT).toContain(`version ${PROTOCOL_VERSION} (\`PROTOCOL_VERSION\`)`);
+  });
+
+  it('has exactly the transitions of the engine', () => {
+    const rows = TRANSITIONS.map(({ name, from, to, causes, when }) => [
+      `\`${name}\``,
+      from.join(', '),
+      to ?? '(stays)',
+      causes.join(', '),
+      when,
+    ]);
+    expect(table('transition|from|to|by|when')).toEqual(rows);
+  });
+
+  it('has every state, and names no exit that the state does not have', () => {
+    const rows = table('state|waits for|exit by its event|exit by time or by the admin');
+    expect(rows.map(([state]) => state)).toEqual([...RUN_STATUSES]);
+    for (const [state, , ...exits] of rows) {
+      const named = new Set(
+        [...exits.join(' ').matchAll(/`([a-z]+-[a-z-]+|aggregated)`/g)].map(([, name]) => name),
+      );
+      const leaving = TRANSITIONS.filter(({ from }) => from.some((one) => one === state));
+      const names: string[] = leaving.map(({ name }) => name);
+      for (const name of named) expect(names).toContain(name);
+      const exitNames = leaving.filter(({ to }) => to !== null).map(({ name }) => name);
+      expect([...named]).toEqual(expect.arrayContaining(exitNames));
+    }
+  });
+});

@@ -1,0 +1,17 @@
+import type { RunConfig } from './runConfig.ts';
+
+/** A tab's mean batch is at most so many times the run's expectedBatchSize. */
+export const LARGEST_BATCH_FACTOR = 4;
+
+/**
+ * The most rows a tab trains on: with more, its clipped gradients could add up to a norm that the server takes for
+ * dishonest. It depends on the public plan only, so keeping to it tells nobody anything.
+ * @returns a whole number of rows, at least 1
+ */
+export function rowLimit({
+  training,
+}: {
+  training: Pick<RunConfig['training'], 'expectedBatchSize' | 'samplingRate'>;
+}): number {
+  return Math.max(1, Math.floor((LARGEST_BATCH_FACTOR * training.expectedBatchSize) / training.samplingRate));
+}
