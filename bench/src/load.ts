@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { LoadResult } from './load/loadRun.ts';
 import { loadRun } from './load/loadRun.ts';
-import type { ServerKind } from './load/servers.ts';
+import type { BenchServer, ServerKind } from './load/servers.ts';
 import { startBareServer, startChoraleServer } from './load/servers.ts';
 import { SHAPES } from './load/shapes.ts';
 import { loadTable } from './load/table.ts';
@@ -56,9 +56,9 @@ for (const shape of SHAPES.filter(({ name }) => wanted.includes(name))) {
       try {
         const setting = { shape, clients, rounds: rounds + 1, directory };
         const chorale = await startChoraleServer(setting);
-        runs.chorale.push(await loadRun(chorale, { clients, rounds }).finally(() => chorale.stop()));
+        runs.chorale.push(await measured(chorale, { clients, rounds }));
         const bare = await startBareServer(setting, chorale.publicRun);
-        runs.bare.push(await loadRun(bare, { clients, rounds }).finally(() => bare.stop()));
+        runs.bare.push(await measured(bare, { clients, rounds }));
       } finally {
         rmSync(directory, { recursive: true, force: true });
       }
@@ -94,6 +94,14 @@ if (values.out !== undefined) {
   mkdirSync(dirname(values.out), { recursive: true });
   writeFileSync(values.out, `${JSON.stringify(report, null, 2)}\n`);
   writeFileSync(values.out.replace(/\.json$/, '.md'), `${loadTable(cases)}\n`);
+}
+
+async function measured(server: BenchServer, load: { clients: number; rounds: number }): Promise<LoadResult> {
+  try {
+    return await loadRun(server, load);
+  } finally {
+    await server.stop();
+  }
 }
 
 /** The run in the middle by processor time. */

@@ -8,6 +8,8 @@ import type { Page } from '@playwright/test';
 export class HeldUpdates {
   /** The binary frames the tab sent, in order: each is one encoded update. */
   readonly updates: Buffer[] = [];
+  /** SHA-256 of what the tab offered to send, in order; offers go through. */
+  readonly offers: string[] = [];
   #held: (() => void)[] | null = [];
   #answersLost = false;
 
@@ -20,6 +22,9 @@ export class HeldUpdates {
       const updateNumbers = new Set<string>();
       // socket.io sends a binary message as a text frame that announces it, then the bytes
       socket.onMessage((message) => {
+        const offered =
+          typeof message === 'string' ? /\["offer",.*"sha256":"(\w+)"/.exec(message)?.[1] : undefined;
+        if (offered !== undefined) held.offers.push(offered);
         const isUpdate = typeof message !== 'string' || message.includes('["update"');
         if (typeof message !== 'string') held.updates.push(Buffer.from(message));
         else if (isUpdate) updateNumbers.add(/,(\d+)\[/.exec(message)![1]!);

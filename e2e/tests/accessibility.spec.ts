@@ -1,12 +1,8 @@
-import AxeBuilder from '@axe-core/playwright';
-import type { Page } from '@playwright/test';
+import { WIDE, expectAccessible } from '../support/accessible.ts';
 import { act } from '../support/adminApi.ts';
 import { SMALL_RUN, csvRows, untilRun } from '../support/runs.ts';
 import { chooseRows, contribute, statusOf } from '../support/tab.ts';
 import { expect, test } from '../support/test.ts';
-
-const NARROW = { width: 360, height: 740 };
-const WIDE = { width: 1280, height: 900 };
 
 /** A round of one tab that does not end by itself before it was looked at. */
 const LONG_RUN = {
@@ -14,36 +10,6 @@ const LONG_RUN = {
   training: { ...SMALL_RUN.training, localSteps: 400, samplingRate: 0.4, expectedBatchSize: 24 },
   rounds: { count: 2, cohortSize: 1, minimumUpdates: 1, deadlineSeconds: 300 },
 };
-
-/** What the page looks like now, wide and narrow, light and dark, has no fault that axe finds and fits its window. */
-async function expectAccessible(page: Page, where: string): Promise<void> {
-  for (const viewport of [WIDE, NARROW]) {
-    await page.setViewportSize(viewport);
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      // Even without motion a colour takes a frame to get to its new value
-      await page.evaluate(() => Promise.allSettled(document.getAnimations().map(({ finished }) => finished)));
-      const { violations, passes } = await new AxeBuilder({ page }).analyze();
-      expect(passes.map(({ id }) => id)).toEqual(
-        expect.arrayContaining(['color-contrast', 'document-title']),
-      );
-      const faults = violations.map(({ id, help, nodes }) => ({
-        id,
-        help,
-        targets: nodes.map(({ target, failureSummary }) => [target.join(' '), failureSummary]),
-      }));
-      expect(faults, `${where}, ${colorScheme}, ${viewport.width} px`).toEqual([]);
-    }
-    await expectNoHorizontalScrolling(page, where);
-  }
-}
-
-async function expectNoHorizontalScrolling(page: Page, where: string): Promise<void> {
-  // Charts follow a new width a moment later
-  const overflow = () =>
-    page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  await expect.poll(overflow, { message: `${where}: wider than the window` }).toBe(0);
-}
 
 test('the contributor page is accessible at the start, with rows chosen and while contributing', async ({
   serve,

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { readFileSync, readdirSync } from 'node:fs';
 import { neededModelFiles, readCheckpoint } from '@chorale/model';
-import type { ResolvedRun } from '@chorale/protocol';
+import type { Handshake, ResolvedRun } from '@chorale/protocol';
 import {
   availabilitySchema,
   handshakeSchema,
@@ -78,13 +78,16 @@ const SCHEMAS = {
   leave: leaveSchema,
 } as const;
 
-function expectStrictMessages(outgoing: Outgoing, events: (keyof typeof SCHEMAS)[]): void {
-  const handshakes = outgoing.texts.flatMap((frame) => /^40\/contribute,(.*)$/s.exec(frame)?.[1] ?? []);
+/** @returns what it said as each of its sockets opened, in order */
+function expectStrictMessages(outgoing: Outgoing, events: (keyof typeof SCHEMAS)[]): Handshake[] {
+  const handshakes = outgoing.texts
+    .flatMap((frame) => /^40\/contribute,(.*)$/s.exec(frame)?.[1] ?? [])
+    .map((json) => handshakeSchema.parse(JSON.parse(json)));
   expect(handshakes.length).toBeGreaterThan(0);
-  for (const handshake of handshakes) handshakeSchema.parse(JSON.parse(handshake));
   const messages = messagesIn(outgoing);
   expect(new Set(messages.map(([event]) => event))).toEqual(new Set(events));
   for (const [event, value] of messages) SCHEMAS[event as keyof typeof SCHEMAS].parse(value);
+  return handshakes;
 }
 
 const keptIdentitySchema = handshakeSchema.shape.identity
@@ -167,7 +170,7 @@ test('texts, token ids and counts of rows stay in the tab', async ({ serve, newT
   // … and what the worker asks for, too: the model comes through it
   expect(outgoing.sent.some((bytes) => bytes.includes('/models/'))).toBe(true);
 
-  expectStrictMessages(outgoing, ['join', 'update']);
+  expectStrictMessages(outgoing, ['join', 'offer', 'update']);
   for (const [event, value] of messagesIn(outgoing)) {
     if (event === 'join') expect(joinSchema.parse(value).chargedRounds).toEqual([]);
   }
@@ -203,7 +206,7 @@ test('nor do they leave with local counts, a pause, a reload and a stop', async 
   await expect(statusOf(tab)).toHaveAttribute('data-status', 'stopped');
   await expect.poll(() => messagesIn(outgoing).at(-1)?.[0]).toBe('leave');
 
-  expectStrictMessages(outgoing, ['join', 'availability', 'update', 'leave']);
+  const handshakes = expectStrictMessages(outgoing, ['join', 'availability', 'offer', 'update', 'leave']);
   expectOnlyIdentityPosted(outgoing, run);
   const of = <Event extends keyof typeof SCHEMAS>(event: Event) =>
     messagesIn(outgoing)
@@ -215,9 +218,9 @@ test('nor do they leave with local counts, a pause, a reload and a stop', async 
   const sentRounds = of('update').map((value) => updateSchema.parse(value).round);
   const joins = of('join').map((value) => joinSchema.parse(value));
   expect(joins.at(0)).toMatchObject({ chargedRounds: [] });
-  expect(joins.at(0)).not.toHaveProperty('identity');
+  expect(handshakes.at(0)).not.toHaveProperty('identity');
   expect(joins.at(-1)!.chargedRounds.length).toBeGreaterThan(0);
-  expect(joins.at(-1)).toHaveProperty('identity');
+  expect(handshakes.at(-1)).toHaveProperty('identity');
   for (const { chargedRounds } of joins) expect(sentRounds).toEqual(expect.arrayContaining(chargedRounds));
 
   // The counts are there, and are not the true ones

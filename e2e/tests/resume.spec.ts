@@ -1,8 +1,9 @@
 import AxeBuilder from '@axe-core/playwright';
-import type { CDPSession, Page } from '@playwright/test';
+import type { Page } from '@playwright/test';
 import type { RunConfigInput } from '@chorale/protocol';
 import { fetchDetail } from '../support/adminApi.ts';
 import { HeldUpdates } from '../support/heldUpdates.ts';
+import { Network, forgiveLostNetwork } from '../support/network.ts';
 import { SMALL_RUN, csvRows, untilRun } from '../support/runs.ts';
 import { contribute, openTabIn, statusOf } from '../support/tab.ts';
 import type { Tab } from '../support/tab.ts';
@@ -15,35 +16,6 @@ const LONG_ALONE: RunConfigInput = {
   rounds: { count: 2, cohortSize: 1, minimumUpdates: 1, deadlineSeconds: 120 },
 };
 const ROWS = csvRows(60);
-
-/** The browser's own network, cut and mended. */
-class Network {
-  readonly #cdp: CDPSession;
-
-  private constructor(cdp: CDPSession) {
-    this.#cdp = cdp;
-  }
-
-  static async of(page: Page): Promise<Network> {
-    const cdp = await page.context().newCDPSession(page);
-    await cdp.send('Network.enable');
-    return new Network(cdp);
-  }
-
-  async cut(offline = true): Promise<void> {
-    const unlimited = { latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
-    await this.#cdp.send('Network.emulateNetworkConditions', { offline, ...unlimited });
-  }
-
-  mend(): Promise<void> {
-    return this.cut(false);
-  }
-}
-
-/** What a browser notes of a network that is gone is no fault of the page. */
-function forgiveLostNetwork(tab: Tab): void {
-  tab.problems = tab.problems.filter((problem) => !/net::ERR_|WebSocket connection to/.test(problem));
-}
 
 const ownRounds = ({ page }: Tab) => page.getByRole('table', { name: 'Your rounds' });
 

@@ -27,7 +27,7 @@ export const contributeMessages = {
       case 'sending':
         return {
           title: 'Sending your update',
-          reason: `Round ${participation.round}: ${formatBytes(participation.payloadBytes)}, limited and mixed as agreed`,
+          reason: sendingReason(participation),
         };
       case 'paused':
         return { title: 'Paused', reason: participation.reason };
@@ -127,14 +127,25 @@ export const contributeMessages = {
     accepted === 0
       ? 'None of your updates became part of the shared model.'
       : `${plural(accepted, 'update', 'updates')} of yours became part of the shared model.`,
+  startAnew: {
+    label: 'Start as somebody new',
+    question:
+      'Start as somebody new to this server? What this browser has spent in this run stays counted, and new rounds add to it. Rounds you took part in before are not done again. The server counts you as one more contributor; a run by invitation needs a new link.',
+    confirm: 'Start as somebody new',
+    cancel: 'Not now',
+  },
   endHelp: {
     'run-completed': 'Nothing more leaves this device. You can close this tab.',
-    'run-stopped': 'Whoever runs it ended the run. Nothing more leaves this device. You can close this tab.',
+    'run-stopped': 'Nothing more leaves this device. You can close this tab.',
+    'run-over': 'Nothing more leaves this device. Open the page again to see how it ended.',
     withdrawn: 'Nothing more leaves this device. You can close this tab.',
     'other-tab': 'This tab sent nothing.',
     'device-error': 'Nothing unfinished was sent. Close heavy tabs, then open this page again to go on.',
     'not-invited':
       'Open the whole link that you were sent, with the part after “#invite=”. If you have none, or it counts no more, ask whoever runs this for a new one.',
+    'unknown-here':
+      'Nothing more leaves this device. If whoever runs it says that nothing better can be done, you can start as somebody new: what this browser has spent in this run stays counted.',
+    replaced: 'This one sends nothing more. Use the other one, or open the page again to go on here.',
     refused: 'Nothing more leaves this device. Open the page again to see what the run is like now.',
   } satisfies Record<StopReason, string>,
 } as const;
@@ -142,10 +153,13 @@ export const contributeMessages = {
 const END_TITLES: Record<StopReason, string> = {
   'run-completed': 'The run is completed',
   'run-stopped': 'The run was stopped',
+  'run-over': 'The run is over',
   withdrawn: 'You stopped',
   'device-error': 'Your device had a problem',
   'other-tab': 'You contribute in another tab already',
   'not-invited': 'This run is by invitation',
+  'unknown-here': 'The server does not know you any more',
+  replaced: 'You contribute from somewhere else now',
   refused: 'The server did not accept this device',
 };
 
@@ -154,7 +168,16 @@ const TROUBLES: Partial<Record<ErrorCode, string>> = {
   RATE_LIMITED: 'Too much came from this device or its network in a short time, so the server asks to wait',
   SERVER_CLOSING: 'The server is being restarted',
   STORE_FULL: 'The server has no room left to store updates; whoever runs it has to make some',
+  INTERNAL: 'The server had a problem of its own; whoever runs it finds it in the log',
 };
+
+type Sending = Participation & { status: 'sending' };
+
+function sendingReason({ round, payloadBytes, trouble }: Sending): string {
+  const what = `Round ${round}: ${formatBytes(payloadBytes)}, limited and mixed as agreed`;
+  if (trouble === null) return what;
+  return `${what}. It was not taken yet, and is sent again by itself: ${connectionTrouble(trouble)}`;
+}
 
 function connectionTrouble({ code, message }: { code: ErrorCode; message: string }): string {
   return TROUBLES[code] ?? message;

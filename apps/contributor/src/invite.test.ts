@@ -1,6 +1,6 @@
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { InvitePlace } from './invite.ts';
-import { forgetInvite, takeInvite } from './invite.ts';
+import { forgetInvite, onInvitePasted, takeInvite } from './invite.ts';
 
 const CODE = 'an-invite-code-of-enough-letters';
 
@@ -41,9 +41,37 @@ test('an invite leaves the address bar and stays with the tab until it has joine
 
 test('a newer invite takes the place of the one that was kept', () => {
   takeInvite(place());
-  address = new URL('https://chorale.example/#invite=another-code-of-enough-letters');
+  address = new URL('https://chorale.example/?run=run-1#invite=another-code-of-enough-letters');
   expect(takeInvite(place())).toBe('another-code-of-enough-letters');
   expect(takeInvite(place())).toBe('another-code-of-enough-letters');
+});
+
+test('an invite to one run is none to another', () => {
+  takeInvite(place());
+  address = new URL('https://chorale.example/?run=run-2');
+  expect(takeInvite(place())).toBeNull();
+  address = new URL('https://chorale.example/?run=run-1');
+  expect(takeInvite(place())).toBe(CODE);
+});
+
+describe('a link pasted into an open tab', () => {
+  test.each([
+    ['begins the page again with its invite', false, 1, CODE],
+    ['changes nothing for whoever takes part', true, 0, null],
+  ])('%s', (_, takesPart, loads, kept) => {
+    let reloads = 0;
+    onInvitePasted(place(), { takesPart: () => takesPart, reload: () => (reloads += 1) });
+    expect(reloads).toBe(loads);
+    expect(address.hash).toBe('');
+    expect(takeInvite(place())).toBe(kept);
+  });
+
+  test('without an invite does nothing', () => {
+    address = new URL('https://chorale.example/?run=run-1#content');
+    const reload = () => expect.unreachable();
+    onInvitePasted(place(), { takesPart: () => false, reload });
+    expect(replaced).toEqual([]);
+  });
 });
 
 test('an address without one is left alone', () => {

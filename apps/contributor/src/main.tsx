@@ -4,7 +4,7 @@ import './app.css';
 import { BACKENDS } from '@chorale/protocol';
 import type { ContributorController } from '@chorale/client';
 import { App } from './App.tsx';
-import { forgetInvite, takeInvite } from './invite.ts';
+import { forgetInvite, onInvitePasted, takeInvite } from './invite.ts';
 
 const query = new URLSearchParams(location.search);
 const askedBackend = query.get('backend');
@@ -27,6 +27,13 @@ async function createController(): Promise<ContributorController> {
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('expected an element with id "root" in index.html');
+const controller = await createController();
+addEventListener('hashchange', () =>
+  onInvitePasted(globalThis, {
+    takesPart: () => !['not-joined', 'stopped'].includes(controller.getState().participation.status),
+    reload: () => location.reload(),
+  }),
+);
 createRoot(root).render(
-  <App controller={await createController()} unknownBackend={forcedBackend === null ? askedBackend : null} />,
+  <App controller={controller} unknownBackend={forcedBackend === null ? askedBackend : null} />,
 );

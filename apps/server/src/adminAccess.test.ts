@@ -4,6 +4,7 @@ import { testAccess } from './access/access.fixture.ts';
 import { DEFAULT_LIMITS } from './access/limits.ts';
 import { SESSION_SECONDS, openAdminAccess, shortName } from './adminAccess.ts';
 import { hashToken } from './identity.ts';
+import { problemsOf, recordedLog } from './testing/recordedLog.ts';
 
 const address = '203.0.113.9';
 const bearer = (token: string) => ({ authorization: `Bearer ${token}`, address });
@@ -106,12 +107,38 @@ describe('ending it', () => {
     expect(() => admin.rotate(bearer(token))).toThrow(expect.objectContaining({ code: 'ADMIN_REQUIRED' }));
   });
 
-  it('at a start with another token: the old token ends, signed-in browsers stay', () => {
-    const { admin, audit, store } = open();
-    const session = admin.signIn('the-token', address);
-    const again = openAdminAccess('new-token', { store, audit, signInsPerMinutePerAddress: 30 });
-    expect(again.holds({ session, address })).toBe(true);
-    expect(again.holds(bearer('the-token'))).toBe(false);
-    expect(again.holds(bearer('new-token'))).toBe(true);
+  const start = (token: string, { audit, store }: ReturnType<typeof open>, tokenIsSet = true) => {
+    const { log, lines } = recordedLog();
+    const more = { log, tokenIsSet, signInsPerMinutePerAddress: 30 };
+    return { admin: openAdminAccess(token, { store, audit, ...more }), lines };
+  };
+
+  it('at a start with another token: the old token ends, and so do sessions when the operator set it', () => {
+    const opened = open();
+    const session = opened.admin.signIn('the-token', address);
+    const printed = start('new-token', opened, false).admin;
+    expect(printed.holds({ session, address })).toBe(true);
+    expect(printed.holds(bearer('the-token'))).toBe(false);
+    expect(printed.holds(bearer('new-token'))).toBe(true);
+    const same = start('new-token', opened).admin;
+    expect(same.holds({ session, address })).toBe(true);
+    const set = start('chosen-token', opened).admin;
+    expect(set.holds({ session, address })).toBe(false);
+    expect(set.holds(bearer('chosen-token'))).toBe(true);
+  });
+
+  it('for ever, of a token that an admin replaced: a start with it keeps the newer one, and says so', () => {
+    const opened = open();
+    const rotated = opened.admin.rotate(bearer('the-token'));
+    const session = opened.admin.signIn(rotated, address);
+    const { admin, lines } = start('the-token', opened);
+    expect(admin.holds(bearer('the-token'))).toBe(false);
+    expect(() => admin.signIn('the-token', address)).toThrow(
+      expect.objectContaining({ code: 'ADMIN_REQUIRED' }),
+    );
+    expect([admin.holds(bearer(rotated)), admin.holds({ session, address })]).toEqual([true, true]);
+    expect(problemsOf(lines).join()).toMatch(/CHORALE_ADMIN_TOKEN is a token that an admin has replaced/);
+    // The one that was made may be set too
+    expect(start(rotated, opened).lines).toEqual([]);
   });
 });

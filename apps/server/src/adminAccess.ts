@@ -4,6 +4,7 @@ import type { Audit } from './access/audit.ts';
 import { limitKey } from './access/clientAddress.ts';
 import { KeyedBuckets } from './access/tokenBucket.ts';
 import { hashToken, randomToken, tokenMatches } from './identity.ts';
+import type { Log } from './log.ts';
 
 export const ADMIN_COOKIE = 'chorale_admin';
 export const SESSION_SECONDS = 30 * 24 * 3600;
@@ -34,6 +35,8 @@ export type AdminAccess = {
   require(credentials: AdminCredentials): string;
   /** Whether what let somebody in is valid still; counts and writes nothing. */
   holds(credentials: AdminCredentials): boolean;
+  /** Whether this token is the valid one; for the server's own. */
+  holdsToken(token: string): boolean;
   signOut(session: string, address: string): void;
   /**
    * Makes a new token; the old one and all sessions but this one end.
@@ -47,24 +50,32 @@ export type AdminAccess = {
 export type AdminAccessOptions = {
   store: Store;
   audit: Audit;
+  log: Log;
+  /** The token is the operator's choice, not one that this start made. */
+  tokenIsSet: boolean;
   /** Wrong tokens per minute and address. */
   signInsPerMinutePerAddress: number;
   now?: () => number;
 };
 
 /**
- * @param token the token that is valid from now on; only its hash is kept, and earlier tokens end; browsers that signed
- *   in before stay signed in until their session ends
+ * @param token the token that is valid from now on, unless an admin has replaced it by another; only its hash is kept, and
+ *   earlier tokens end. Browsers that signed in before stay signed in until their session ends, but not when the operator
+ *   set another token.
  */
 export function openAdminAccess(token: string, options: AdminAccessOptions): AdminAccess {
   const { store, audit, signInsPerMinutePerAddress: perMinute, now = Date.now } = options;
-  store.setAdminTokenHash(hashToken(token));
+  takeToken(token, options);
   const wrongTokens = new KeyedBuckets({ capacity: perMinute, perSecond: perMinute / 60 });
   const listeners: (() => void)[] = [];
   const ended = (): void => {
     for (const listener of listeners) listener();
   };
 
+  const holdsToken = (candidate: string): boolean => {
+    const hash = store.getAdminTokenHash();
+    return hash !== undefined && tokenMatches(candidate, hash);
+  };
   /** Whether it is the token. Before the look, so that who guesses learns nothing any more at the limit. */
   const isToken = (candidate: string, address: string): boolean => {
     const key = limitKey(address);
@@ -74,8 +85,7 @@ export function openAdminAccess(token: string, options: AdminAccessOptions): Adm
         `expected at most ${perMinute} wrong admin tokens a minute from one address; wait a minute`,
       );
     }
-    const hash = store.getAdminTokenHash();
-    if (hash !== undefined && tokenMatches(candidate, hash)) return true;
+    if (holdsToken(candidate)) return true;
     wrongTokens.take(key, now());
     audit.record('sign-in-refused', { address });
     return false;
@@ -103,11 +113,9 @@ export function openAdminAccess(token: string, options: AdminAccessOptions): Adm
     },
     holds({ session, authorization }) {
       const bearer = bearerOf(authorization);
-      const hash = store.getAdminTokenHash();
-      return (
-        hasSession(session) || (bearer !== undefined && hash !== undefined && tokenMatches(bearer, hash))
-      );
+      return hasSession(session) || (bearer !== undefined && holdsToken(bearer));
     },
+    holdsToken,
     signIn(candidate, address) {
       if (!isToken(candidate, address)) throw adminRequired();
       const session = randomToken();
@@ -128,14 +136,27 @@ export function openAdminAccess(token: string, options: AdminAccessOptions): Adm
       audit.record('token-rotated', { actor, address });
       const keep = hasSession(session);
       const rotated = randomToken();
-      store.setAdminTokenHash(hashToken(rotated));
-      store.endAllSessions();
+      store.replaceAdminToken(hashToken(rotated));
       if (keep) addSession(session);
       ended();
       return rotated;
     },
     onEnded: (listener) => void listeners.push(listener),
   };
+}
+
+function takeToken(token: string, { store, log, tokenIsSet }: AdminAccessOptions): void {
+  const hash = hashToken(token);
+  const before = store.getAdminTokenHash();
+  if (before === hash) return;
+  if (store.isRetiredAdminToken(hash)) {
+    log.error(
+      'CHORALE_ADMIN_TOKEN is a token that an admin has replaced, so it lets nobody in; put the newest one there, or one that was never used',
+    );
+    return;
+  }
+  if (tokenIsSet) store.endAllSessions();
+  store.setAdminTokenHash(hash);
 }
 
 /** First 8 hexadecimal digits of the hash of a secret: tells two apart, and is of no use to anybody else. */

@@ -148,10 +148,7 @@ describe('Dockerfile', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as { port: number };
     const check = async (at: number): Promise<number | null> => {
-      const child = spawn(
-        process.execPath,
-        command.map((part) => part.replace('8788', String(at))),
-      );
+      const child = spawn(process.execPath, command, { env: { CHORALE_PORT: String(at) } });
       return await new Promise((resolve) => child.once('exit', resolve));
     };
     expect(await check(port)).toBe(0);

@@ -22,7 +22,7 @@ export type FileStore = {
   /**
    * Writes them unless they are there already; a file that was altered since is written again.
    * @returns SHA-256 of the bytes, under which they are found from now on, also after a crash
-   * @throws {ChoraleError} STORE_ERROR: the disk is full, or may not be written
+   * @throws {ChoraleError} STORE_FULL: there is no room; STORE_ERROR: it may not be written
    */
   put(bytes: Uint8Array): string;
   /** @throws {ChoraleError} STORE_ERROR when it is not there, or is not what was put there */
@@ -56,16 +56,18 @@ export function openFileStore(directory: string): FileStore {
       try {
         if (holds(path, bytes.byteLength, sha256)) return sha256;
         writeFileSync(draft, bytes);
-        const handle = openSync(draft, 'r+');
-        fsyncSync(handle);
-        closeSync(handle);
+        sync(draft, 'r+');
         renameSync(draft, path);
+        // The name is an entry of the folder, which is written on its own
+        sync(directory, 'r');
         return sha256;
       } catch (cause) {
         rmSync(draft, { force: true });
+        const { code, message } = cause as NodeJS.ErrnoException;
+        const full = code !== undefined && NO_ROOM.includes(code);
         throw new ChoraleError(
-          'STORE_ERROR',
-          `expected to write ${bytes.byteLength} bytes to ${directory}: ${(cause as Error).message}`,
+          full ? 'STORE_FULL' : 'STORE_ERROR',
+          `expected to write ${bytes.byteLength} bytes to ${directory}: ${message}${full ? '; make room there' : ''}`,
           { cause },
         );
       }
@@ -85,6 +87,18 @@ export function openFileStore(directory: string): FileStore {
 
 const MEND =
   'Look at the disk, then start the server once with the config of the run it belongs to: what that run is made of is stored again.';
+
+/** A full disk, a used up quota, a limit on the size of files. */
+const NO_ROOM = ['ENOSPC', 'EDQUOT', 'EFBIG'];
+
+function sync(path: string, flags: 'r' | 'r+'): void {
+  const handle = openSync(path, flags);
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
 
 /** Whether these very bytes stand in a file. */
 function holds(path: string, sizeBytes: number, sha256: string): boolean {

@@ -17,10 +17,9 @@ export function tokenMatches(token: string, hash: string): boolean {
   return timingSafeEqual(Buffer.from(hashToken(token), 'hex'), Buffer.from(hash, 'hex'));
 }
 
-/** A random public pseudonym, and a secret that proves it later. */
-export function newIdentity(): Identity & { tokenHash: string } {
-  const token = randomToken();
-  return { contributorId: randomBytes(10).toString('hex'), token, tokenHash: hashToken(token) };
+/** A random public pseudonym; she proves it by a secret of her own. */
+export function newContributorId(): string {
+  return randomBytes(10).toString('hex');
 }
 
 /** Compared with when there is nobody of that name, so that the answer takes as long. */

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, openSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { expect, it } from 'vitest';
 import { ChoraleError } from '@chorale/protocol';
@@ -91,3 +93,35 @@ it('writes for people when asked to', async () => {
     .poll(() => written.join(''))
     .toMatch(/^\[\d\d:\d\d:\d\d\] WARN: slow \{"round":3,"token":"\[redacted\]"\}\n$/);
 });
+
+it.each(['json', 'text'] as const)('throws at nobody when a %s line cannot be written', (format) => {
+  let tried = 0;
+  const destination = {
+    write() {
+      tried++;
+      throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+    },
+  };
+  const log = openLog({ level: 'debug', format, destination });
+  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
+    log[level]({ err: new Error('x') }, 'a');
+    log.child({ runId: 'r' })[level]('b');
+  }
+  expect(tried).toBe(8);
+});
+
+it.skipIf(!existsSync('/dev/full')).each(['json', 'text'])(
+  'lets its process go on when stderr takes no %s line',
+  (format) => {
+    const program = `
+      import { openLog } from ${JSON.stringify(import.meta.resolve('./log.ts'))};
+      const log = openLog({ level: 'info', format: '${format}' });
+      for (let k = 0; k < 3000; k++) log.child({ k }).error({ err: new Error('x'.repeat(1000)) }, 'cannot be written');
+      setTimeout(() => process.stdout.write('went on'), 100);`;
+    const { status, stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+      stdio: ['ignore', 'pipe', openSync('/dev/full', 'w')],
+      encoding: 'utf8',
+    });
+    expect({ status, stdout }).toEqual({ status: 0, stdout: 'went on' });
+  },
+);

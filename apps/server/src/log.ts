@@ -1,6 +1,6 @@
 import { pino, stdSerializers, stdTimeFunctions } from 'pino';
 import type { DestinationStream, Logger } from 'pino';
-import pretty from 'pino-pretty';
+import { prettyFactory } from 'pino-pretty';
 
 /**
  * Structured lines for the operator: `log.warn({ err, runId, round }, 'what happened')`. A child carries the ids that all
@@ -34,10 +34,13 @@ const SECRET_IN_TEXT = [
   /(\bchorale_(?:admin|contributor)=)[^\s"\\,;]+/gi,
 ] as const;
 const DEEPEST = 8;
+/** Of lines that cannot be written now, as on a full disk, so many bytes wait until they can; what is over it is lost. */
+const WAITING_BYTES = 2 ** 20;
 
 /**
  * Opens the operator's log: one line an event with its time in ISO 8601, the name of its level, and no secrets.
- * Written synchronously, so that the last line before an end is there.
+ * Written synchronously, so that the last line before an end is there. A line that cannot be written is lost: no call
+ * throws, since what is told has happened.
  */
 export function openLog({ level, format, secrets = [], destination }: LogSettings): Log {
   const known = secrets.filter((secret) => secret !== '').flatMap((secret) => formsOf(secret));
@@ -53,6 +56,13 @@ export function openLog({ level, format, secrets = [], destination }: LogSetting
       },
       serializers: { err: (error: unknown) => withoutSecrets(plainError(error), 0) },
       hooks: {
+        logMethod(args, method) {
+          try {
+            method.apply(this, args);
+          } catch {
+            // There is no place left to say it
+          }
+        },
         streamWrite(line) {
           let safe = line;
           for (const secret of known) safe = safe.replaceAll(secret, REDACTED);
@@ -61,18 +71,26 @@ export function openLog({ level, format, secrets = [], destination }: LogSetting
         },
       },
     },
-    text
-      ? pretty({
-          sync: true,
-          destination: destination ?? 2,
-          colorize:
-            destination === undefined && process.stderr.isTTY && process.env['NO_COLOR'] === undefined,
-          translateTime: 'SYS:HH:MM:ss',
-          singleLine: true,
-        })
-      : (destination ?? pino.destination({ dest: 2, sync: true })),
+    text ? forPeople(destination) : (destination ?? stderrStream()),
   );
   return guarded(logger);
+}
+
+/** @param destination stderr when not given */
+function forPeople(destination: DestinationStream | undefined): DestinationStream {
+  const lineOf = prettyFactory({
+    colorize: destination === undefined && process.stderr.isTTY && process.env['NO_COLOR'] === undefined,
+    translateTime: 'SYS:HH:MM:ss',
+    singleLine: true,
+  });
+  const stream = destination ?? stderrStream();
+  return { write: (line) => stream.write(lineOf(line)) };
+}
+
+function stderrStream(): DestinationStream {
+  const stream = pino.destination({ dest: 2, sync: true, maxLength: WAITING_BYTES });
+  // Without a listener the stream would throw it at whoever logs, or end the process from a timer
+  return stream.on('error', () => undefined);
 }
 
 /** pino would write what a child is given as it is. */

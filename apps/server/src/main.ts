@@ -13,7 +13,7 @@ import { trainerParts } from './trainerParts.ts';
 /** Serves until SIGINT or SIGTERM. */
 async function main(): Promise<void> {
   const read = readSettings(process.argv.slice(2), process.env);
-  const { settings, json, help, printSettings } = read;
+  const { settings, json, help, printSettings, newRun } = read;
   if (help) {
     process.stdout.write(usage());
     return;
@@ -31,7 +31,9 @@ async function main(): Promise<void> {
   });
   const server = await startServer({
     ...settings,
+    newRun,
     adminToken,
+    adminTokenIsSet: settings.adminToken !== null,
     parts: trainerParts,
     log,
     hub: hubFromEnvironment(process.env, (message) => log.warn(message)),
@@ -45,8 +47,10 @@ async function main(): Promise<void> {
 }
 
 /** A token that the operator chose is hers to know; what is printed here may be kept for long by whoever reads it. */
-function textOf({ runs, adminUrl }: Omit<RunningServer, 'close'>, tokenIsSet: boolean): string {
-  const admin = tokenIsSet ? `${adminUrl.split('=')[0]}=… (your CHORALE_ADMIN_TOKEN)` : adminUrl;
+function textOf({ runs, adminUrl, adminToken }: Omit<RunningServer, 'close'>, tokenIsSet: boolean): string {
+  const replaced = `${adminUrl} (with the token that an admin made; your CHORALE_ADMIN_TOKEN was replaced)`;
+  const set = `${adminUrl.split('=')[0]}=… (your CHORALE_ADMIN_TOKEN)`;
+  const admin = adminToken === '' ? replaced : tokenIsSet ? set : adminUrl;
   return `${runs.map(({ name, url }) => `Contribute to "${name}": ${url}\n`).join('')}Admin: ${admin}\n`;
 }
 

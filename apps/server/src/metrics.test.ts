@@ -35,7 +35,11 @@ it('counts what it is told', async () => {
   observer.roundClosed('spring-1', 'aggregated', 42);
   observer.aggregated('spring-1', 0.5);
   observer.evaluated('spring-1', 'measured', 3);
-  observer.updateQueue(4);
+  observer.updateQueue('spring-1', 4);
+  observer.updateQueue('b', 9);
+  observer.updateQueue('c', 2);
+  observer.updateQueue('b', 0);
+  observer.offerQueue(7);
   observer.storeFailed('STORE_FULL');
   observer.refused('request', 'RATE_LIMITED');
   metrics.requestAnswered(204);
@@ -50,7 +54,8 @@ it('counts what it is told', async () => {
     ['spring-1', 'UPDATE_WRONG_ROUND', 7],
   ]);
   expect(await values('chorale_rounds_total')).toEqual([['spring-1', 'aggregated', 1]]);
-  expect(await values('chorale_update_queue_length')).toEqual([[4]]);
+  expect(await values('chorale_update_queue_length')).toEqual([[6]]);
+  expect(await values('chorale_offer_queue_length')).toEqual([[7]]);
   expect(await values('chorale_store_errors_total')).toEqual([['STORE_FULL', 1]]);
   expect(await values('chorale_refused_total')).toEqual([['request', 'RATE_LIMITED', 1]]);
   expect(await values('chorale_http_requests_total')).toEqual([['2xx', 1]]);
@@ -97,7 +102,8 @@ it('never throws at a round because of a clock', async () => {
     metrics.observer.roundClosed('spring-1', 'failed', seconds);
     metrics.observer.aggregated('spring-1', seconds);
     metrics.observer.evaluated('spring-1', 'failed', seconds);
-    metrics.observer.updateQueue(seconds);
+    metrics.observer.updateQueue('spring-1', seconds);
+    metrics.observer.offerQueue(seconds);
   }
   expect((await samplesOf(metrics, 'chorale_rounds_total'))[0]!.value).toBe(3);
 });

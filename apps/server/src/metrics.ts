@@ -84,6 +84,11 @@ export function openMetrics({ runs, sockets, ready }: MetricsSources): Metrics {
     help: 'Updates that have arrived and wait for their transaction',
     registers,
   });
+  const offers = new Gauge({
+    name: 'chorale_offer_queue_length',
+    help: 'Updates that were offered and wait with their contributors until there is room for their bytes',
+    registers,
+  });
   const storeErrors = new Counter({
     name: 'chorale_store_errors_total',
     help: 'Failed reads and writes of the database, by error code',
@@ -126,6 +131,8 @@ export function openMetrics({ runs, sockets, ready }: MetricsSources): Metrics {
   });
 
   const labelOf = (runId: string): string => (runs().some((run) => run.runId === runId) ? runId : OTHER_RUN);
+  /** By run. */
+  const queueLengths = new Map<string, number>();
   const observer: Observer = {
     updateAnswered(runId, outcome, payloadBytes, seconds) {
       const labels: LabelValues<'run' | 'outcome'> = { run: labelOf(runId), outcome };
@@ -141,7 +148,11 @@ export function openMetrics({ runs, sockets, ready }: MetricsSources): Metrics {
     aggregated: (runId, seconds) => aggregationSeconds.observe({ run: labelOf(runId) }, countable(seconds)),
     evaluated: (runId, outcome, seconds) =>
       evaluationSeconds.observe({ run: labelOf(runId), outcome }, countable(seconds)),
-    updateQueue: (length) => queue.set(countable(length)),
+    updateQueue(runId, length) {
+      queueLengths.set(runId, countable(length));
+      queue.set([...queueLengths.values()].reduce((sum, one) => sum + one, 0));
+    },
+    offerQueue: (length) => offers.set(countable(length)),
     storeFailed: (code: ErrorCode) => storeErrors.inc({ code }),
     refused: (what, code) => refused.inc({ what, code }),
   };

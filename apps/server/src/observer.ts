@@ -15,8 +15,10 @@ export type Observer = {
   /** How long it took to turn the sum of the updates into the next adapter and store it. */
   aggregated(runId: string, seconds: number): void;
   evaluated(runId: string, outcome: 'measured' | 'failed', seconds: number): void;
-  /** Updates that have arrived and wait for their transaction. */
-  updateQueue(length: number): void;
+  /** Updates of a run that have arrived and wait for their transaction. */
+  updateQueue(runId: string, length: number): void;
+  /** Offers of updates that wait for their turn. */
+  offerQueue(length: number): void;
   storeFailed(code: ErrorCode): void;
   /** A socket, a message or a request was refused by a limit or a check. */
   refused(what: 'connection' | 'message' | 'request', code: ErrorCode): void;
@@ -29,6 +31,7 @@ export const noObserver: Observer = {
   aggregated: () => undefined,
   evaluated: () => undefined,
   updateQueue: () => undefined,
+  offerQueue: () => undefined,
   storeFailed: () => undefined,
   refused: () => undefined,
 };

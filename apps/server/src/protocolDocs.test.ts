@@ -1,33 +1,13 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { TRANSITIONS } from '@chorale/coordinator';
 import { PROTOCOL_VERSION, RUN_STATUSES } from '@chorale/protocol';
+import { PROTOCOL_DOC, tableIn } from './testing/protocolDoc.ts';
 
-const TEXT = readFileSync(new URL('../../../docs/protocol.md', import.meta.url), 'utf8');
-
-/** Cells of the rows whose table has this header. */
-function table(header: string): string[][] {
-  const lines = TEXT.split('\n');
-  const cellsOf = (line: string) =>
-    line
-      .split('|')
-      .slice(1, -1)
-      .map((cell) => cell.trim());
-  const start = lines.findIndex((line) => cellsOf(line).join('|') === header);
-  const rows = lines.slice(start + 2);
-  return start < 0
-    ? []
-    : rows
-        .slice(
-          0,
-          rows.findIndex((line) => !line.startsWith('|')),
-        )
-        .map(cellsOf);
-}
+const table = (header: string) => tableIn(PROTOCOL_DOC, header);
 
 describe('docs/protocol.md', () => {
   it('is about this version', () => {
-    expect(TEXT).toContain(`version ${PROTOCOL_VERSION} (\`PROTOCOL_VERSION\`)`);
+    expect(PROTOCOL_DOC).toContain(`version ${PROTOCOL_VERSION} (\`PROTOCOL_VERSION\`)`);
   });
 
   it('has exactly the transitions of the engine', () => {

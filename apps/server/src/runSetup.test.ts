@@ -56,6 +56,25 @@ it('resolves the noise', async () => {
   expect((await prepare()).plan.noiseMultiplier).toBe(0);
 });
 
+const training = { samplingRate: 0.1, expectedBatchSize: 8, clippingNorm: 1, learningRate: 0.5 };
+
+it('refuses noise that makes values no encoding sends, and takes what is under it', async () => {
+  // Ten steps of deviation learningRate/8 · 1.25, its bound about ten deviations: 4.7 a unit of learningRate
+  const prepareWith = (learningRate: number): Promise<PreparedRun> => {
+    site.writeConfig({ training: { ...training, learningRate } });
+    return prepare();
+  };
+  await expect(prepareWith(1e6)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringMatching(
+      /values up to 1000000, the most that f32 sends.*Lower learningRate/,
+    ) as string,
+  });
+  expect((await prepareWith(1e4)).plan.config.training.learningRate).toBe(1e4);
+  site.writeConfig({ training: { ...training, learningRate: 1e6 }, privacy: { unit: 'none' } });
+  await prepare();
+});
+
 it.each([
   [{ model: 'hf:name@main' }, 'CONFIG_INVALID', /expected hf:organisation\/name/],
   [{ model: 'hf:../name' }, 'CONFIG_INVALID', /expected hf:organisation\/name/],

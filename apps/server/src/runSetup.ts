@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
+import { largestHonestValue } from '@chorale/coordinator';
 import type { ResolvedRun, RunConfig, RunPlan } from '@chorale/protocol';
 import {
   ChoraleError,
   ENDED_STATUSES,
   canonicalJson,
   hashPlan,
+  largestUpdateValue,
   parseRunConfig,
   resolvedRunSchema,
 } from '@chorale/protocol';
@@ -64,6 +66,7 @@ export async function prepareRun(configPath: string, workshop: RunWorkshop): Pro
     tensors: adapter.tensors,
     trainedRanges: adapter.trainedRanges,
   };
+  requireSendable(plan);
   return {
     plan,
     planHash: await hashPlan(plan),
@@ -124,6 +127,22 @@ function readTestFile(config: RunConfig, configDirectory: string, parts: ServerP
     throw new ChoraleError('DATA_EMPTY', `evaluation.file: expected labelled rows in ${path}, found none`);
   }
   return bytes;
+}
+
+/**
+ * Honest updates must fit their encoding: else every tab would spend its epsilon on updates that cannot be sent.
+ * @throws {ChoraleError} CONFIG_INVALID
+ */
+function requireSendable(plan: RunPlan): void {
+  const { config } = plan;
+  if (config.privacy.unit === 'none') return;
+  const { encoding } = config.transport;
+  const largest = Math.max(...plan.trainedRanges.map((_, i) => largestHonestValue(plan, i + 1)));
+  if (largest <= largestUpdateValue(encoding)) return;
+  throw new ChoraleError(
+    'CONFIG_INVALID',
+    `run "${config.name}": expected noise and clipped gradients that make values up to ${largestUpdateValue(encoding)}, the most that ${encoding} sends; these make up to ${largest.toPrecision(3)}. Lower learningRate, clippingNorm or noiseMultiplier, or raise expectedBatchSize`,
+  );
 }
 
 /** Values that fit the schema but not each other come back as a RangeError of the package that met them. */

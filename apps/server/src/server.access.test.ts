@@ -3,10 +3,19 @@ import type { Socket } from 'socket.io-client';
 import { io } from 'socket.io-client';
 import type { AuditEntry, Invite } from '@chorale/protocol';
 import { auditEntrySchema, createdInviteSchema, inviteSchema } from '@chorale/protocol';
+import { randomToken } from './identity.ts';
 import { DEFAULT_LIMITS } from './access/limits.ts';
 import type { Limits } from './access/limits.ts';
 import type { RunningServer } from './server.ts';
-import { TestSite, asAdmin, codeOf, getDetail, getRun, until } from './testServer.fixture.ts';
+import {
+  ScriptedContributor,
+  TestSite,
+  asAdmin,
+  codeOf,
+  getDetail,
+  getRun,
+  until,
+} from './testServer.fixture.ts';
 
 let site: TestSite;
 let server: RunningServer;
@@ -77,24 +86,59 @@ describe('a handshake', () => {
     expect(codeOf(await stranger.ask('explode', {}))).toBe('MESSAGE_INVALID');
   });
 
+  it('of somebody new with a known secret speaks for its contributor, in her run only', async () => {
+    const one = await site.contributor(server);
+    const { contributorId } = await one.joinOrThrow();
+    await one.connect({ identity: undefined, newToken: one.newToken });
+    // Proved by the handshake, as an identity is: an update may be asked about without joining
+    expect(codeOf(await one.offer(9, new Uint8Array(1)))).toBe('UPDATE_WRONG_ROUND');
+    expect(await one.ask('availability', { availability: 'paused' })).toMatchObject({ ok: false });
+    const other = await site.contributor(server);
+    expect((await other.joinOrThrow()).contributorId).not.toBe(contributorId);
+    expect((await getDetail(server)).contributors).toHaveLength(2);
+
+    // Another run of the same server
+    const elsewhere = new TestSite({ name: 'Other' });
+    try {
+      await site.stop(server);
+      server = await site.start({}, { configs: [site.configPath, elsewhere.configPath] });
+      const there = new ScriptedContributor(server, await getRun(server, server.runs[1]!.runId));
+      const joined = await there.join({ newToken: one.newToken });
+      there.socket.disconnect();
+      expect(joined).toMatchObject({ ok: true, value: { token: one.newToken, chargedRounds: [] } });
+      expect(joined.ok && joined.value.contributorId).not.toBe(contributorId);
+    } finally {
+      await elsewhere.clean();
+    }
+  });
+
+  it('of who is known needs no room among the newcomers of an hour', async () => {
+    await open({}, { joinsPerAddressPerHour: 1 });
+    const one = await site.contributor(server);
+    await one.joinOrThrow();
+    const again = await site.contributor(server);
+    expect(codeOf(await again.join({ newToken: one.newToken }))).toBe('ok');
+    expect(codeOf(await (await site.contributor(server)).join())).toBe('RATE_LIMITED');
+  });
+
   it('that proved an identity may ask about its update after the end of the run', async () => {
     await open({ rounds: { count: 1, cohortSize: 1, minimumUpdates: 1, deadlineSeconds: 60 } });
     const one = await site.contributor(server);
     await one.joinOrThrow();
     await one.round(1);
     const payload = one.encode(1, [1, 0, 0, 0]);
-    expect(await one.ask('update', { round: 1 }, payload)).toMatchObject({ ok: true });
+    expect(await one.deliver(1, payload)).toMatchObject({ ok: true });
     await until(async () => (await getRun(server)).state.status === 'completed', 'the end');
     await one.connect();
     expect(codeOf(await one.join())).toBe('RUN_ENDED');
-    const again = await one.ask('update', { round: 1 }, payload);
+    const again = await one.deliver(1, payload);
     expect([again.ok ? again.value : codeOf(again)]).toEqual([{ round: 1, duplicate: true }]);
   });
 
   it('is for one socket: a connection has no second one', async () => {
     const socket = io(own(), { transports: ['websocket'], reconnection: false, autoConnect: false });
     const { run } = await getRun(server);
-    const auth = { protocolVersion: 4, runId: run.runId };
+    const auth = { protocolVersion: 4, runId: run.runId, newToken: randomToken() };
     const first = socket.io.socket('/contribute', { auth });
     const second = socket.io.socket('/admin', {
       auth: { token: server.adminToken },
@@ -147,6 +191,33 @@ describe('invites', () => {
     await a.connect();
     expect(codeOf(await a.join())).toBe('ok');
     expect((await getDetail(server)).contributors).toHaveLength(2);
+  });
+
+  it('are used once by whoever lost the answer to her join: her secret makes her the same contributor', async () => {
+    const { code } = createdInviteSchema.parse(await (await invite({ uses: 1 })).json());
+    const one = await site.contributor(server);
+    const joined = await one.join({ invite: code });
+    const { contributorId, token } = one.identity!;
+    expect(token).toBe(one.newToken);
+    expect(joined).toMatchObject({ ok: true, value: { contributorId, token } });
+    // As if nothing of it had come back: she does not know her name, and comes back with and without the invite
+    const newToken = one.newToken;
+    for (const handshake of [{ newToken, invite: code }, { newToken }]) {
+      const again = await site.contributor(server);
+      expect(await again.join(handshake)).toMatchObject({ ok: true, value: { contributorId, token } });
+    }
+    // Both sockets were let in before either had joined
+    const fresh = randomToken();
+    const second = createdInviteSchema.parse(await (await invite({ uses: 1 })).json());
+    const [a, b] = [await site.contributor(server), await site.contributor(server)];
+    for (const each of [a, b]) {
+      expect(codeOf(await each.connect({ newToken: fresh, invite: second.code }))).toBe('ok');
+    }
+    await a.joinOrThrow();
+    // She has a ledger by then, as somebody who is known may
+    expect(await b.join({ chargedRounds: [1] })).toMatchObject({ ok: true, value: a.identity });
+    expect((await getDetail(server)).contributors).toHaveLength(2);
+    expect((await list()).map(({ used }) => used)).toEqual([1, 1]);
   });
 
   it('end: withdrawn or expired', async () => {
@@ -237,6 +308,13 @@ describe('what admins do', () => {
     expect((await asAdmin(server, 'runs')).status).toBe(401);
   });
 
+  it('begins with opening the link, not with looking at it', async () => {
+    const before = (await auditLog()).length;
+    const looked = await fetch(server.adminUrl, { method: 'HEAD', redirect: 'manual' });
+    expect([looked.status, looked.headers.get('set-cookie')]).toEqual([503, null]); // no page is built here
+    expect(await auditLog()).toHaveLength(before);
+  });
+
   it('is written down, refusals too, with nothing secret in it', async () => {
     const cookie = await signIn();
     await fetch(`${own()}/admin?token=guess`);
@@ -246,17 +324,24 @@ describe('what admins do', () => {
     await asAdmin(server, `runs/${server.runId}/adapter.zip`);
     await post('sign-out', { cookie });
     const entries = await auditLog();
-    expect(entries.map(({ act }) => act).filter((act) => act !== 'run-created')).toEqual([
+    expect(entries.map(({ act }) => act)).toEqual([
       'sign-out',
       'adapter-downloaded',
       'resume',
+      'pause', // not done
+      'pause',
       'pause',
       'sign-in-refused',
       'sign-in',
       'server-start',
     ]);
+    expect(entries.filter(({ act }) => act === 'pause').map(({ detail }) => detail)).toEqual([
+      'not done: RUN_STATE',
+      '',
+      '',
+    ]);
     for (const { act, address, actor } of entries) {
-      if (act === 'server-start' || act === 'run-created') continue;
+      if (act === 'server-start') continue;
       expect([act, address]).toEqual([act, '127.0.0.1']);
       expect([act, actor === null]).toEqual([act, act === 'sign-in-refused']);
     }
@@ -281,6 +366,14 @@ describe('what admins do', () => {
       }
       const reading = await fetch(`${own()}/api/admin/audit`, { headers: { cookie, origin } });
       expect(reading.status).toBe(403);
+    }
+    // From another port of this host a plain GET has the cookie and no Origin
+    for (const path of ['audit', 'runs', `runs/${server.runId}/adapter.zip`]) {
+      for (const site of ['same-site', 'cross-site', 'none', 'same-origin']) {
+        const headers = { cookie, 'sec-fetch-site': site };
+        const { status } = await fetch(`${own()}/api/admin/${path}`, { headers });
+        expect([path, site, status]).toEqual([path, site, site === 'same-origin' ? 200 : 403]);
+      }
     }
     expect(await signedIn(cookie)).toBe(true);
     expect((await post('sign-out', { cookie, origin: own() })).status).toBe(204);

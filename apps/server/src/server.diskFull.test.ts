@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { PublicRun } from '@chorale/protocol';
 import { CrashContributor } from './testing/crashContributor.ts';
-import { CrashServer, readResult, writeSite } from './testing/crashSite.ts';
+import { CrashServer, readOutcomes, writeSite } from './testing/crashSite.ts';
 import { freePort } from './testing/serverProcess.ts';
 import { until } from './testing/until.ts';
 
@@ -36,13 +36,19 @@ const limitFiles = (bytes: string): void =>
   void execFileSync('prlimit', ['--pid', String(server.pid), `--fsize=${bytes}:unlimited`]);
 
 it.skipIf(!CAN_LIMIT)('says so to everybody, loses nothing, and goes on when there is room', async () => {
-  const { configPath, dataDir } = writeSite(directory, {
-    rounds: { count: ROUNDS, cohortSize: COHORT, minimumUpdates: COHORT, deadlineSeconds: 600 },
-  });
+  const { configPaths, dataDir } = writeSite(directory, [
+    { rounds: { count: ROUNDS, cohortSize: COHORT, minimumUpdates: COHORT, deadlineSeconds: 600 } },
+  ]);
   const port = await freePort();
   const url = `http://127.0.0.1:${port}/`;
-  server = new CrashServer({ dataDir, configPath, port, parameterCount: 200_000 });
-  const runId = await server.ready;
+  server = new CrashServer({
+    dataDir,
+    configPaths,
+    port,
+    parameterCount: 200_000,
+    keepUpdates: 'none',
+  });
+  const runId = (await server.ready)[0]!;
   const read = async (): Promise<PublicRun> =>
     (await (await fetch(`${url}api/runs/${runId}`)).json()) as PublicRun;
   const { run } = await read();
@@ -52,10 +58,12 @@ it.skipIf(!CAN_LIMIT)('says so to everybody, loses nothing, and goes on when the
   expect(full.status).toBe(503);
   limitFiles('unlimited');
   for (let k = 0; k < COHORT; k++) {
-    const contributor = new CrashContributor(k, url, run, (moment) => {
-      // The first round is on its way: nobody's update of it finds room
-      if (moment === 'round-started' && contributors.every(({ acknowledged }) => acknowledged.size === 0))
-        limitFiles('65536');
+    const contributor = new CrashContributor(k, url, run, {
+      onMoment(moment) {
+        // The first round is on its way: nobody's update of it finds room
+        if (moment === 'round-started' && contributors.every(({ acknowledged }) => acknowledged.size === 0))
+          limitFiles('65536');
+      },
     });
     contributors.push(contributor);
   }
@@ -67,9 +75,9 @@ it.skipIf(!CAN_LIMIT)('says so to everybody, loses nothing, and goes on when the
   expect(state).toMatchObject({ status: 'training', round: 1, received: 0 });
   expect(contributors.map(({ acknowledged }) => acknowledged.size)).toEqual([0, 0, 0]);
   limitFiles('unlimited');
-  await server.completed(url, runId);
+  await server.completed(url, [runId]);
   await server.kill();
-  const result = readResult(join(dataDir, 'chorale.sqlite'), contributors);
+  const [result] = readOutcomes(join(dataDir, 'chorale.sqlite'), new Map([[runId, contributors]]));
   expect(result).toMatchObject({ refusals: [], lost: [], acknowledged: COHORT * ROUNDS });
-  expect(result.stored).toEqual([0, COHORT, COHORT, COHORT]);
+  expect(result!.stored).toEqual([0, COHORT, COHORT, COHORT]);
 });

@@ -251,7 +251,15 @@ describe('pages and files', () => {
   });
 
   it('sends the security headers with everything, errors too', async () => {
-    for (const path of ['/', '/admin', '/api/runs/current', '/api/runs/none', '/missing', '/healthz']) {
+    for (const path of [
+      '/',
+      '/admin',
+      '/api/runs/current',
+      '/api/runs/none',
+      '/missing',
+      '/healthz',
+      '/%E0%A4%A',
+    ]) {
       const { headers } = await fetch(base + path);
       const csp = headers.get('content-security-policy')!;
       for (const directive of [
@@ -278,6 +286,20 @@ describe('pages and files', () => {
       expect(csp).not.toContain('unsafe-inline');
       // It came over http
       expect(headers.get('strict-transport-security')).toBeNull();
+    }
+  });
+
+  it('answers addresses that are none in the form of every error', async () => {
+    for (const path of ['/%E0%A4%A', '/models/%zz', '/api/runs/%ff?x=1']) {
+      const response = await fetch(base + path);
+      expect([path, response.status, response.headers.get('x-request-id')]).toEqual([
+        path,
+        404,
+        expect.stringMatching(/^[0-9a-f]{12}$/),
+      ]);
+      expect(await response.json()).toEqual({
+        error: { code: 'MESSAGE_INVALID', message: expect.any(String) as string, retryable: false },
+      });
     }
   });
 

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { publicRunSchema, runDetailSchema } from '@chorale/protocol';
 import { unzipSync } from 'fflate';
+import type { ScriptedContributor } from './testServer.fixture.ts';
 import { TestSite, asAdmin, codeOf, getDetail, getRun, until } from './testServer.fixture.ts';
 
 let site: TestSite;
@@ -31,20 +32,34 @@ describe("the server's copy of a ledger", () => {
     expect(joined).toMatchObject({ ok: true, value: { ...a!.identity, chargedRounds: [1, 2] } });
   });
 
-  it('charges late updates and those of strangers to the cohort, though it takes none of them', async () => {
-    site = new TestSite({ rounds: roundsOf(5) });
+  it('charges an update that came too late, though it does not take it; an offer of one costs nothing', async () => {
+    site = new TestSite({ rounds: { ...roundsOf(5), cohortSize: 2, overSelection: 1, minimumUpdates: 1 } });
     const server = await site.start();
-    const [a] = await site.joined(server, 1);
-    await a!.round(1);
-    const [late] = await site.joined(server, 1);
-    expect(codeOf(await late!.send(1, U1))).toBe('UPDATE_NOT_IN_COHORT');
-    expect(codeOf(await late!.send(4, U1))).toBe('UPDATE_WRONG_ROUND');
+    const all = await site.joined(server, 3);
+    const [one, two, late] = all as [ScriptedContributor, ScriptedContributor, ScriptedContributor];
+    for (const member of all) await member.round(1);
+    const payload = late.encode(1, U1);
+    expect(await late.offer(1, payload)).toEqual({ ok: true, value: 'send' });
+    // Meanwhile the round got all it wants
+    await one.send(1, U1);
+    await two.send(1, U1);
+    await one.round(2);
+    expect(codeOf(await late.ask('update', { round: 1 }, payload))).toBe('UPDATE_WRONG_ROUND');
+    expect(codeOf(await late.send(4, U1))).toBe('UPDATE_WRONG_ROUND');
     const detail = runDetailSchema.parse(await getDetail(server));
-    expect(detail.contributors).toMatchObject([
-      { rounds: 0, chargedRounds: 0, spentEpsilon: 0 },
-      { rounds: 0, chargedRounds: 2, spentEpsilon: 1 },
+    const hers = ({ contributorId }: { contributorId: string }) =>
+      contributorId === late.identity!.contributorId;
+    expect(detail.contributors.filter((each) => !hers(each))).toMatchObject([
+      { rounds: 1, chargedRounds: 1, lastRefusal: null },
+      { rounds: 1, chargedRounds: 1, lastRefusal: null },
     ]);
-    expect((await late!.joinOrThrow()).chargedRounds).toEqual([1, 4]);
+    expect(detail.contributors.find(hers)).toMatchObject({
+      rounds: 0,
+      chargedRounds: 1,
+      spentEpsilon: 0.5,
+      lastRefusal: null, // nothing is wrong with it
+    });
+    expect((await late.joinOrThrow()).chargedRounds).toEqual([1]);
   });
 
   it('charges what left a device though its values are refused', async () => {
@@ -53,7 +68,7 @@ describe("the server's copy of a ledger", () => {
     const [a] = await site.joined(server, 1);
     await a!.round(1);
     const charged = async (round: number, payload: Uint8Array) => {
-      const code = codeOf(await a!.ask('update', { round }, payload));
+      const code = codeOf(await a!.sendGranted({ round }, payload));
       return [code, (await a!.joinOrThrow()).chargedRounds];
     };
     const notFinite = a!.encode(1, U1);
@@ -74,7 +89,7 @@ describe("the server's copy of a ledger", () => {
     const server = await site.start();
     const [a] = await site.joined(server, 1);
     await a!.round(1);
-    const send = (payload: Uint8Array, round = 1) => a!.ask('update', { round }, payload);
+    const send = (payload: Uint8Array, round = 1) => a!.sendGranted({ round }, payload);
     expect(codeOf(await send(a!.encode(1, U1, { planHash: 'f'.repeat(64) })))).toBe('UPDATE_MALFORMED');
     expect(codeOf(await send(a!.encode(1, U1, { basisHash: 'f'.repeat(64) })))).toBe('UPDATE_MALFORMED');
     expect(codeOf(await send(a!.encode(2, U1)))).toBe('UPDATE_MALFORMED');
@@ -221,12 +236,13 @@ describe('a contributor whose own limit is reached', () => {
 
   it('can reach it in the middle of the run', async () => {
     site = new TestSite({ rounds: roundsOf(3) });
-    const server = await site.start();
+    // Who pauses in a round is waited for so long
+    const server = await site.start({}, { timing: { reconnectGraceMs: 5_000 } });
     const [a] = await site.joined(server, 1);
     await a!.round(1);
     await a!.ask('availability', { availability: 'limit-reached' });
     expect((await getDetail(server)).contributors[0]).toMatchObject({ availability: 'limit-reached' });
-    await a!.send(1, U1);
+    expect(codeOf(await a!.send(1, U1))).toBe('ok');
     await until(async () => (await getRun(server)).state.status === 'recruiting', 'the next round to wait');
     expect((await getRun(server)).state).toMatchObject({ round: 2, available: 0 });
     a!.socket.disconnect();

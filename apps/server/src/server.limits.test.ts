@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { DEFAULT_ROUND_TIMING } from '@chorale/coordinator';
 import { CONTRIBUTE_NAMESPACE, PROTOCOL_VERSION } from '@chorale/protocol';
+import { randomToken } from './identity.ts';
 import { testAccess } from './access/access.fixture.ts';
 import { DEFAULT_LIMITS } from './access/limits.ts';
 import type { Limits } from './access/limits.ts';
@@ -36,7 +37,8 @@ function raw(url = server.contributeUrl): RawWebSocket {
   closing.push(() => socket.end());
   return socket;
 }
-const handshake = () => ({ protocolVersion: PROTOCOL_VERSION, runId: server.runId });
+const opening = () => ({ protocolVersion: PROTOCOL_VERSION, runId: server.runId });
+const handshake = () => ({ ...opening(), newToken: randomToken() });
 
 describe('of an address', () => {
   it('so many sockets are open at once', async () => {
@@ -46,6 +48,13 @@ describe('of an address', () => {
     expect(await raw().upgrade()).toContain('400');
     open3[0]!.end();
     await until(async () => (await raw().upgrade()).includes('101'), 'the place that became free');
+  });
+
+  it('and of all addresses together so many', async () => {
+    await open({ connections: 2 });
+    const open2 = [raw(), raw()];
+    for (const one of open2) expect(await one.upgrade()).toContain('101');
+    expect(await raw().upgrade()).toContain('400');
   });
 
   it('so many new contributors come in an hour; who is one already comes back', async () => {
@@ -104,7 +113,7 @@ describe('of a socket', () => {
     });
     expect((await getDetail(server)).contributors).toMatchObject([{ availability: 'paused', online: true }]);
     // Another kind has its own, until the socket's is used up
-    expect(codeOf(await one!.ask('update', { round: 1 }, new Uint8Array(3)))).toBe('UPDATE_MALFORMED');
+    expect(codeOf(await one!.ask('update', {}, new Uint8Array(3)))).toBe('MESSAGE_INVALID');
     expect(one!.socket.connected).toBe(true);
   });
 
@@ -151,16 +160,21 @@ describe('of a socket', () => {
 describe('time', () => {
   it('ends a WebSocket that joins no namespace, and a request that does not come to its end', async () => {
     await open({});
-    const sockets = [raw(), raw(), raw()];
-    const [silent, slowHeaders, slowBody] = sockets;
+    const sockets = [raw(), raw(), raw(), raw()];
+    const [silent, slowHeaders, slowBody, nowhere] = sockets;
     expect(await silent!.upgrade()).toContain('101');
+    // socket.io's own namespace lets nobody in, so this one is as silent
+    expect(await nowhere!.upgrade()).toContain('101');
+    nowhere!.write(text('40'));
+    expect(await nowhere!.until('44{"message":"expected a namespace of Chorale')).toBe(true);
+    expect(nowhere!.received).not.toContain('40{"sid"');
     slowHeaders!.write('GET / HTTP/1.1\r\nHost: server\r\n');
     slowBody!.write(
       `POST /api/runs/${server.runId}/identity HTTP/1.1\r\nHost: server\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{`,
     );
     const trickle = setInterval(() => slowHeaders!.write('X-More: 1\r\n'), 500);
     closing.push(() => clearInterval(trickle));
-    expect(await Promise.all(sockets.map((one) => one.cut(25_000)))).toEqual([true, true, true]);
+    expect(await Promise.all(sockets.map((one) => one.cut(25_000)))).toEqual(sockets.map(() => true));
   }, 30_000);
 
   it('ends a WebSocket with the one socket it had', async () => {
@@ -215,8 +229,8 @@ describe('time', () => {
     const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}/`;
     const { runId, planHash, plan } = joined!.run;
     const [idle, busy] = [raw(url), raw(url)];
-    expect(await idle.join(CONTRIBUTE_NAMESPACE, { ...handshake(), identity })).toBe(true);
-    expect(await busy.join(CONTRIBUTE_NAMESPACE, { protocolVersion: PROTOCOL_VERSION, runId })).toBe(true);
+    expect(await idle.join(CONTRIBUTE_NAMESPACE, { ...opening(), identity })).toBe(true);
+    expect(await busy.join(CONTRIBUTE_NAMESPACE, { ...handshake(), runId })).toBe(true);
     const message = { planHash, basisHash: plan.basisHash, backend: 'wasm', availability: 'available' };
     busy.write(text(`42/contribute,1["join",${JSON.stringify({ ...message, chargedRounds: [] })}]`));
     expect(await idle.cut()).toBe(true);

@@ -171,6 +171,20 @@ it('keeps /metrics inside, sends http to https, and speaks nothing older than TL
   expect((await ask('/', { tls: { minVersion: 'TLSv1.3' } })).status).toBe(200);
 });
 
+it('writes the admin token into none of its logs, over http or while the server is away either', async () => {
+  const token = server.adminToken;
+  await fetch(`${proxy.plainOrigin}/admin?token=${token}`, { redirect: 'manual' });
+  await site.stop(server);
+  const path = `/admin?token=${token}`;
+  expect((await ask(path)).status).toBe(502);
+  expect((await ask('/somewhere?x=1')).status).toBe(502);
+  await until(() => proxy.logs().includes('/somewhere?x=1'), 'its line of errors');
+  const logs = proxy.logs();
+  // Of the link only that it was opened
+  expect(logs).toContain('"GET /admin" 502');
+  expect(logs).not.toContain(token);
+});
+
 async function askPlain(from: string, headers: Record<string, string>): Promise<IncomingHttpHeaders> {
   return await new Promise((resolve, reject) => {
     httpRequest(`${plain}/`, { localAddress: from, headers, agent: false }, (response) => {

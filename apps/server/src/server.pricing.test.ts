@@ -130,7 +130,7 @@ describe("a downloaded adapter's card", () => {
     return new TextDecoder().decode(unzipSync(new Uint8Array(await response.arrayBuffer()))['README.md']);
   };
 
-  it('counts late updates, also those after its round', async () => {
+  it('counts late updates, also those after its round, once their contributor has come back', async () => {
     site = new TestSite({ rounds: roundsOf(5) });
     const server = await site.start();
     const [a] = await site.joined(server, 1);
@@ -142,6 +142,7 @@ describe("a downloaded adapter's card", () => {
     await closed(server);
     expect(await cardOf(server)).toContain('epsilon 0.5 (');
     for (const round of [1, 3, 4]) expect(codeOf(await late.send(round, U1))).toMatch(/^UPDATE_/);
+    await late.join({ availability: 'paused', chargedRounds: [1, 3, 4] });
     expect(await cardOf(server)).toContain('epsilon 1.5 (');
     expect((await getRun(server)).rounds[1]!.spentEpsilon).toBe(0.5);
   });

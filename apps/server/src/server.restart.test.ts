@@ -92,9 +92,49 @@ describe('a server that comes back', () => {
     expect(run.rounds.map(({ adapterVersion }) => adapterVersion)).toEqual([0, 1, 2]);
     await site.stop(second);
     const third = await site.start();
-    // The run had ended, so the same config is a new one; the old one can still be read.
+    expect(third.runId).toBe(first.runId);
+    expect((await getRun(third)).rounds).toHaveLength(3);
+  });
+
+  it('starts no run anew by itself when the newest of its name ended, but does when it is told to', async () => {
+    site = new TestSite();
+    const first = await site.start();
+    const [a] = await site.joined(first, 1);
+    await asAdmin(first, `runs/${first.runId}/stop`, { method: 'POST' });
+    await site.stop(first);
+    // Another plan under the same name, as after an update of the program
+    site.writeConfig({ rounds: { count: 3, cohortSize: 2, minimumUpdates: 1, deadlineSeconds: 60 } });
+    const second = await site.start();
+    expect(second.runId).toBe(first.runId);
+    expect((await getRun(second)).state.status).toBe('stopped');
+    expect(await (await fetch(`${second.contributeUrl}api/runs`)).json()).toHaveLength(1);
+    expect(site.problems).toEqual([
+      expect.stringMatching(`run ${first.runId} .* has ended \\(stopped\\).*--new-run`),
+    ]);
+    const again = await site.contributor(second);
+    again.identity = a!.identity;
+    await expect(again.joinOrThrow()).rejects.toThrow('RUN_ENDED');
+    await site.stop(second);
+    const third = await site.start({}, { newRun: true });
     expect(third.runId).not.toBe(first.runId);
-    expect((await getRun(third, first.runId)).rounds).toHaveLength(3);
+    expect((await getRun(third)).state.status).toBe('recruiting');
+    await site.stop(third);
+    // It has not ended: it goes on, whatever is asked
+    const fourth = await site.start({}, { newRun: true });
+    expect(fourth.runId).toBe(third.runId);
+  });
+
+  it('starts none anew of one that failed, as an update of the program leaves it', async () => {
+    site = new TestSite();
+    const first = await site.start();
+    await site.stop(first);
+    const database = new DatabaseSync(`${site.dataDir}/chorale.sqlite`);
+    database.exec(`UPDATE runs SET status = 'failed', engine_state = json_set(engine_state, '$.phase',
+      json('{"status":"failed","round":1,"message":"an older release started it"}'))`);
+    database.close();
+    const second = await site.start();
+    expect(second.runId).toBe(first.runId);
+    expect(site.problems).toEqual([expect.stringMatching(/has ended \(failed\)/)]);
   });
 
   it('measures again what it could not finish measuring', async () => {
@@ -204,7 +244,7 @@ describe('a server that comes back', () => {
       database.close();
     };
     changePlan(({ training }) => void delete training!['clipping']);
-    const second = await site.start();
+    const second = await site.start({}, { newRun: true });
     expect(second.runId).not.toBe(first.runId);
     const old = publicRunSchema.parse(await getRun(second, first.runId));
     expect(old.state.status).toBe('stopped');
@@ -217,6 +257,14 @@ describe('a server that comes back', () => {
     expect(third.runId).toBe(second.runId);
     await expect(getRun(third, first.runId)).rejects.toThrow('RUN_UNKNOWN');
     expect(site.problems).toEqual([expect.stringMatching(`run ${first.runId} has ended and cannot be read`)]);
+    await asAdmin(third, `runs/${third.runId}/stop`, { method: 'POST' });
+    await site.stop(third);
+
+    // The newest cannot be shown, and is no reason to begin it anew
+    const database = new DatabaseSync(`${site.dataDir}/chorale.sqlite`);
+    database.prepare("UPDATE runs SET plan = json_set(plan, '$.config.privacy.unit', 'household')").run();
+    database.close();
+    await expect(site.start()).rejects.toThrow(new RegExp(`run ${third.runId} .* cannot show it.*--new-run`));
   });
 
   it('refuses a data directory that another server has open', async () => {

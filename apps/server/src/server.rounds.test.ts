@@ -121,9 +121,8 @@ it('takes turns over what rounds train, and leaves the rest of the adapter alone
   expect(full.parameters).toEqual(INITIAL_PARAMETERS);
   expect(
     codeOf(
-      await a!.ask(
-        'update',
-        { round: 1 },
+      await a!.deliver(
+        1,
         a!.encode(1, U1.slice(0, 2), {
           trainedRanges: [trainedRanges[1]!],
         }),
@@ -159,7 +158,7 @@ it('refuses each wrong update with its own code, and goes on', async () => {
   const [a, b] = await site.joined(server, 2);
   await stranger.joinOrThrow();
   await a!.round(1);
-  const send = (payload: unknown, round = 1) => a!.ask('update', { round }, payload);
+  const send = (payload: unknown) => a!.sendGranted({ round: 1 }, payload);
   const good = a!.encode(1, U1);
   expect(codeOf(await stranger.send(1, U1))).toBe('UPDATE_NOT_IN_COHORT');
   expect(codeOf(await send(good.subarray(0, 40)))).toBe('UPDATE_MALFORMED');
@@ -177,12 +176,12 @@ it('refuses each wrong update with its own code, and goes on', async () => {
   }
   expect(codeOf(await a!.send(2, U1))).toBe('UPDATE_WRONG_ROUND');
   expect(codeOf(await send('text'))).toBe('MESSAGE_INVALID');
-  expect(codeOf(await a!.ask('update', { round: 1, extra: 1 }, good))).toBe('MESSAGE_INVALID');
-  expect(codeOf(await a!.ask('update', { round: 0 }, good))).toBe('MESSAGE_INVALID');
-  expect(codeOf(await a!.ask('update', { runId: 'other', round: 1 }, good))).toBe('MESSAGE_INVALID');
+  expect(codeOf(await a!.sendGranted({ round: 1, extra: 1 }, good))).toBe('MESSAGE_INVALID');
+  expect(codeOf(await a!.sendGranted({ round: 0 }, good))).toBe('MESSAGE_INVALID');
+  expect(codeOf(await a!.sendGranted({ runId: 'other', round: 1 }, good))).toBe('MESSAGE_INVALID');
   expect((await getRun(server)).state.received).toBe(0);
   const refusals = (await getDetail(server)).contributors.map((one) => one.lastRefusal);
-  expect(new Set(refusals)).toEqual(new Set(['UPDATE_NOT_IN_COHORT', 'UPDATE_WRONG_ROUND', null]));
+  expect(new Set(refusals)).toEqual(new Set(['UPDATE_NOT_FINITE', null]));
 
   expect(await a!.send(1, U1)).toMatchObject({ ok: true, value: { duplicate: false } });
   expect(await a!.send(1, U1)).toMatchObject({ ok: true, value: { duplicate: true } });

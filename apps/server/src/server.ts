@@ -9,7 +9,7 @@ import { openDataDirectory } from './dataDirectory.ts';
 import { addAdminAccessRoutes } from './http/adminAccessRoutes.ts';
 import { addAdminRoutes } from './http/adminRoutes.ts';
 import { addHealthRoutes, readinessOf } from './http/healthRoutes.ts';
-import { httpServerOptions } from './http/httpServer.ts';
+import { httpServerOptions, limitAnswerTime, limitConnections } from './http/httpServer.ts';
 import { addIdentityRoutes } from './http/identityRoutes.ts';
 import { addMetricsRoute } from './http/metricsRoute.ts';
 import { addPages } from './http/pages.ts';
@@ -59,13 +59,20 @@ export type ServerOptions = Pick<
   /** Called while one is downloaded. */
   onDownload: DownloadProgress;
   adminToken: string;
+  /** The operator chose the admin token; else it was made for this start. */
+  adminTokenIsSet: boolean;
+  /** Whether configs whose newest run has ended start another one; false: that one is shown as it ended. */
+  newRun?: boolean;
   timing?: RoundTiming;
+  /** Bytes of updates that may be on their way to the server at once; see `TransferSlots`. */
+  transferBytes?: number;
 };
 
 export type RunningServer = {
   contributeUrl: string;
-  /** Signs in whoever opens it. */
+  /** Signs in whoever opens it; without a token when `adminToken` is empty. */
   adminUrl: string;
+  /** Empty when an admin has replaced the one that is set: only she knows the one that is valid. */
   adminToken: string;
   /** The run of the first config. */
   runId: string;
@@ -81,7 +88,7 @@ const CLOSING_SHARE = 0.2;
 
 /**
  * Starts a server on a data directory: goes on with the runs that are in it, and creates those of the configs unless
- * they are among them.
+ * they are among them, ended or not.
  * @throws {ChoraleError} as `openDataDirectory` and `prepareRun`
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
@@ -89,7 +96,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   try {
     const prepared: PreparedRun[] = [];
     for (const config of options.configs) prepared.push(await prepareRun(config, { ...options, data }));
-    return await serve(options, data, (registry) => prepared.map((one) => registry.resumeOrCreate(one)));
+    return await serve(options, data, (registry) =>
+      prepared.map((one) => registry.resumeOrCreate(one, options.newRun ?? false)),
+    );
   } catch (error) {
     data.close();
     throw error;
@@ -124,6 +133,7 @@ async function serve(
   const access = openAccess({
     store: data.store,
     adminToken,
+    adminTokenIsSet: options.adminTokenIsSet,
     limits,
     publicOrigins,
     trustProxy,
@@ -145,6 +155,7 @@ async function serve(
   const hosts = openRuns(registry);
 
   const app = Fastify({ ...httpServerOptions(trustProxy), genReqId: requestId, requestIdHeader: false });
+  limitConnections(app.server, limits, trustProxy);
   const { io: sockets, connections } = openSocketServer(app.server, {
     access,
     largestMessageBytes: registry.largestMessageBytes(),
@@ -175,13 +186,23 @@ async function serve(
       broadcast();
     },
   };
-  serveContributors(contribute, { registry, access, connections, log });
+  serveContributors(contribute, {
+    registry,
+    access,
+    connections,
+    log,
+    transferBytes: options.transferBytes,
+  });
   serveAdmins(admin, { registry, access, connections, log });
 
   logRequests(app, log, metrics.requestAnswered);
+  limitAnswerTime(app);
   await protectHttp(app, access, log);
   addHealthRoutes(app, readiness);
-  addMetricsRoute(app, metrics, options.metricsToken);
+  addMetricsRoute(app, metrics, {
+    token: options.metricsToken,
+    local: publicOrigins.length === 0 && trustProxy === false,
+  });
   addPublicRoutes(app, registry, data.files);
   addIdentityRoutes(app, { registry, access, store: data.store });
   addAdminAccessRoutes(app, access);
@@ -218,12 +239,16 @@ async function serve(
   let ending: Promise<void> | undefined;
   return {
     contributeUrl: `${origin}/`,
-    adminUrl: `${origin}/admin?token=${encodeURIComponent(adminToken)}`,
-    adminToken,
+    ...adminOf(origin, access.admin.holdsToken(adminToken) ? adminToken : ''),
     runId: runs[0]!.runId,
     runs,
     close: () => (ending ??= end()),
   };
+}
+
+function adminOf(origin: string, adminToken: string): Pick<RunningServer, 'adminUrl' | 'adminToken'> {
+  const query = adminToken === '' ? '' : `?token=${encodeURIComponent(adminToken)}`;
+  return { adminUrl: `${origin}/admin${query}`, adminToken };
 }
 
 function relay(current: () => RunAudience): RunAudience {

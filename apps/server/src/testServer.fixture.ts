@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +12,7 @@ import type {
   ContributorToServer,
   Identity,
   JoinedMessage,
+  OfferAnswer,
   PublicRun,
   Result,
   RoundStartMessage,
@@ -20,7 +22,7 @@ import type {
   UpdateReceipt,
   WireError,
 } from '@chorale/protocol';
-import { PROTOCOL_VERSION, bindingOf, decodeAdapter, encodeUpdate } from '@chorale/protocol';
+import { PROTOCOL_VERSION, bindingOf, decodeAdapter, encodeUpdate, updateBytes } from '@chorale/protocol';
 import { sha256Of } from './fileStore.ts';
 import { randomToken } from './identity.ts';
 import type { Log } from './log.ts';
@@ -147,6 +149,8 @@ export class TestSite {
       hub?: Hub;
       settings?: Partial<Settings>;
       configs?: string[];
+      newRun?: boolean;
+      transferBytes?: number;
     } = {},
   ): Promise<RunningServer> {
     const server = await startServer({
@@ -155,13 +159,16 @@ export class TestSite {
       ...more.settings,
       dataDir: this.dataDir,
       configs: more.configs ?? [this.configPath],
+      newRun: more.newRun ?? false,
       pages: [this.pages.contributor, this.pages.admin],
       hub: more.hub ?? NO_HUB,
       onDownload: () => undefined,
       parts: { ...testParts, ...parts },
       log: this.#log,
       adminToken: more.adminToken ?? randomToken(),
+      adminTokenIsSet: more.adminToken !== undefined,
       timing: { ...TEST_TIMING, ...more.timing },
+      ...(more.transferBytes === undefined ? {} : { transferBytes: more.transferBytes }),
     });
     this.#servers.push(server);
     return server;
@@ -199,7 +206,7 @@ export class TestSite {
 export type ReceivedRound = RoundStartMessage & { parameters: Float32Array };
 
 /** Fields of the handshake: `join` opens another socket for them. */
-const HANDSHAKE_FIELDS = ['protocolVersion', 'runId', 'identity', 'invite'];
+const HANDSHAKE_FIELDS = ['protocolVersion', 'runId', 'identity', 'newToken', 'invite'];
 
 /** Takes part as told: real socket, real bytes, no training. The socket opens with the first thing that is said on it. */
 export class ScriptedContributor {
@@ -208,6 +215,8 @@ export class ScriptedContributor {
   readonly binding: Binding;
   /** Who she is from now on; taken from the server by joining, or set by the test. */
   identity: Identity | undefined;
+  /** Her secret where she has no identity. */
+  readonly newToken = randomToken();
   readonly rounds: ReceivedRound[] = [];
   readonly ends: Parameters<ServerToContributor['round:end']>[0][] = [];
   readonly records: Parameters<ServerToContributor['round:record']>[0][] = [];
@@ -253,7 +262,7 @@ export class ScriptedContributor {
     this.#handshake = {
       protocolVersion: PROTOCOL_VERSION,
       runId: this.run.runId,
-      ...(this.identity ? { identity: this.identity } : {}),
+      ...('identity' in changes ? {} : this.#speaker()),
       ...changes,
     };
     const refused = await new Promise<(Error & { data?: WireError }) | null>((resolve) => {
@@ -275,6 +284,10 @@ export class ScriptedContributor {
     const { identity } = this.#handshake as { identity?: Identity };
     this.#speaksFor = identity?.contributorId;
     return { ok: true, value: null };
+  }
+
+  #speaker(): Record<string, unknown> {
+    return this.identity ? { identity: this.identity } : { newToken: this.newToken };
   }
 
   /** Sends any event with any arguments; resolves with its acknowledgement. */
@@ -333,7 +346,28 @@ export class ScriptedContributor {
   }
 
   send(round: number, values: readonly number[]): Promise<Result<UpdateReceipt>> {
-    return this.ask('update', { round }, this.encode(round, values));
+    return this.deliver(round, this.encode(round, values));
+  }
+
+  /** Says that she will send an update of the right size, whatever she sends then. */
+  offer(round: number, payload: Uint8Array): Promise<Result<OfferAnswer>> {
+    const payloadBytes = updateBytes(this.run.plan, round);
+    return this.ask('offer', { round, sha256: sha256Of(payload), payloadBytes });
+  }
+
+  /** Offers and sends; an offer that is refused, or stored already, is the answer. */
+  async deliver(round: number, payload: Uint8Array): Promise<Result<UpdateReceipt>> {
+    const offered = await this.offer(round, payload);
+    if (!offered.ok) return offered;
+    if (offered.value === 'stored') return { ok: true, value: { round, duplicate: true } };
+    return this.ask('update', { round }, payload);
+  }
+
+  /** Sends whatever it is with the grant of an honest offer for a round that is open and has nothing of hers. */
+  async sendGranted(message: unknown, payload: unknown, openRound = 1): Promise<Result<UpdateReceipt>> {
+    const offered = await this.offer(openRound, randomBytes(1));
+    if (!offered.ok) return offered;
+    return this.ask('update', message, payload);
   }
 
   /** Waits for the newest round:start of this round. */

@@ -28,17 +28,38 @@ afterEach(async () => {
 
 const own = (): string => server.contributeUrl.replace(/\/$/, '');
 
-/** That a file of tests exists and speaks of what it is named for. */
-function speaksOf(path: string, about: RegExp): boolean {
+/** That a file has a test, or a group of them, whose title starts so, and that nothing in it is left out. */
+function hasTest(path: string, title: string): boolean {
   const file = resolve(REPOSITORY_ROOT, path);
-  return existsSync(file) && about.test(readFileSync(file, 'utf8'));
+  if (!existsSync(file)) return false;
+  const source = readFileSync(file, 'utf8');
+  if (/\b(?:it|test|describe)\.(?:skip|todo|fails|only)\(/.test(source)) return false;
+  const literal = title.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+  return new RegExp(`\\b(?:it|test|describe)(?:\\.[^]*?)?\\(\\s*['"\`]${literal}`).test(source);
 }
+
+it('other tests are found by their title, not by less', () => {
+  const here = 'apps/server/src/access/origins.test.ts';
+  expect(hasTest(here, 'there is no test of this name')).toBe(false);
+  expect(hasTest('apps/server/src/no.test.ts', 'lets')).toBe(false);
+  expect(hasTest('apps/server/src/adminAccess.test.ts', 'stopped when there are too many')).toBe(false);
+  expect(hasTest('apps/server/src/adminAccess.test.ts', 'is refused with a wrong token')).toBe(true);
+});
 
 describe('server operator, curious: reads updates', () => {
   it('is answered in the tab: an update is noised before it can be encoded', () => {
-    expect(speaksOf('packages/trainer/src/clientUpdate.noise.test.ts', /noise/)).toBe(true);
-    expect(speaksOf('packages/privacy/src/mechanism/mechanism.test.ts', /describe|test|it/)).toBe(true);
-    expect(speaksOf('packages/privacy/src/auditing/canaryGame.test.ts', /describe|test|it/)).toBe(true);
+    expect(
+      hasTest('packages/trainer/src/clientUpdate.noise.test.ts', 'a round without data is %s noise alone'),
+    ).toBe(true);
+    expect(
+      hasTest(
+        'packages/privacy/src/mechanism/mechanism.test.ts',
+        'unit example: a grid of C/32768, noise of noiseMultiplier · C',
+      ),
+    ).toBe(true);
+    expect(
+      hasTest('packages/privacy/src/auditing/canaryGame.test.ts', 'contradicts says what refutation says'),
+    ).toBe(true);
   });
 
   it('finds no bytes of updates in the database once their round is over', async () => {
@@ -61,12 +82,12 @@ describe('server operator, curious: reads updates', () => {
 describe('server operator, malicious: asks for more than was agreed to, or ships other code', () => {
   it('is answered in the tab, as far as code can: own limits, a plan that its hash names', () => {
     expect(
-      speaksOf('packages/client/src/contributor.test.ts', /a plan that its hash does not name is refused/),
+      hasTest('packages/client/src/contributor.test.ts', 'a plan that its hash does not name is refused'),
     ).toBe(true);
-    expect(speaksOf('packages/client/src/roundLoop.limit.test.ts', /ends training before the round/)).toBe(
+    expect(hasTest('packages/client/src/roundLoop.limit.test.ts', 'ends training before the round')).toBe(
       true,
     );
-    expect(speaksOf('apps/contributor/src/limits.test.ts', /describe|test|it/)).toBe(true);
+    expect(hasTest('apps/contributor/src/limits.test.ts', 'is just what the plan asks for')).toBe(true);
   });
 });
 
@@ -113,7 +134,7 @@ describe('admin account', () => {
     expect(entries.at(-1)!.previousHash).toBe(AUDIT_START);
     const without = entries.filter(({ act }) => act !== 'pause');
     expect(verifyAuditChain(without)).toMatchObject({ intact: false });
-    expect(speaksOf('packages/store/src/auditChain.test.ts', /is broken by a change/)).toBe(true);
+    expect(hasTest('packages/store/src/auditChain.test.ts', 'is broken by a change in any field')).toBe(true);
   });
 
   it('cannot change a plan: there is no way to, and another one is refused by every tab', async () => {
@@ -125,8 +146,22 @@ describe('admin account', () => {
     expect(codeOf(await one.join({ planHash: 'f'.repeat(64) }))).toBe('PLAN_CHANGED');
   });
 
+  it('is not lost again to who had the token that was replaced, at the next start with it either', async () => {
+    const adminToken = 'chosen-by-the-operator-and-leaked';
+    await site.stop(server);
+    server = await site.start({}, { adminToken });
+    const rotated = await asAdmin(server, 'token/rotate', { method: 'POST' });
+    const { token } = (await rotated.json()) as { token: string };
+    await site.stop(server);
+    server = await site.start({}, { adminToken });
+    expect([server.adminToken, server.adminUrl]).toEqual(['', `${own()}/admin`]);
+    expect((await asAdmin({ ...server, adminToken }, 'runs')).status).toBe(401);
+    expect((await asAdmin({ ...server, adminToken: token }, 'runs')).status).toBe(200);
+    expect(site.problems.join()).toContain('CHORALE_ADMIN_TOKEN is a token that an admin has replaced');
+  });
+
   it('is opened by no guessing', () => {
-    expect(speaksOf('apps/server/src/adminAccess.test.ts', /stopped when there are too many/)).toBe(true);
+    expect(hasTest('apps/server/src/adminAccess.test.ts', 'is refused with a wrong token')).toBe(true);
   });
 });
 
@@ -152,7 +187,12 @@ describe('client', () => {
     await one!.round(1);
     // Of four values, as here, honest noise may be nearly zero: only the upper bound is near
     expect(codeOf(await one!.send(1, [1e5, -1e5, 1e5, 1e5]))).toBe('UPDATE_OUT_OF_WINDOW');
-    expect(speaksOf('packages/coordinator/src/aggregation/honestNorm.test.ts', /test|it/)).toBe(true);
+    expect(
+      hasTest(
+        'packages/coordinator/src/aggregation/honestNorm.test.ts',
+        'refuses outside, takes the bounds, and says what it expected',
+      ),
+    ).toBe(true);
     expect(await stored()).toBe(0);
   });
 
@@ -160,7 +200,7 @@ describe('client', () => {
     for (const value of [NaN, Infinity, -Infinity, 3e38]) {
       const payload = cohort[0].encode(1, good);
       new DataView(payload.buffer).setFloat32(payload.length - 4, value, true);
-      expect([value, codeOf(await cohort[0].ask('update', { round: 1 }, payload))]).toEqual([
+      expect([value, codeOf(await cohort[0].sendGranted({ round: 1 }, payload))]).toEqual([
         value,
         'UPDATE_NOT_FINITE',
       ]);
@@ -171,18 +211,18 @@ describe('client', () => {
   it('wrong length is refused', async () => {
     const payload = cohort[0].encode(1, good);
     for (const bytes of [payload.slice(0, -1), payload.slice(0, -4), Uint8Array.from([...payload, 0])]) {
-      expect(codeOf(await cohort[0].ask('update', { round: 1 }, bytes))).toMatch(/^UPDATE_(SIZE|MALFORMED)$/);
+      expect(codeOf(await cohort[0].sendGranted({ round: 1 }, bytes))).toMatch(/^UPDATE_(SIZE|MALFORMED)$/);
     }
     expect(await stored()).toBe(0);
   });
 
   it('replay and duplicates change nothing; a second, different update is refused', async () => {
     const payload = cohort[0].encode(1, good);
-    const send = (round: number, bytes = payload) => cohort[0].ask('update', { round }, bytes);
+    const send = (round: number, bytes = payload) => cohort[0].deliver(round, bytes);
+    expect(codeOf(await cohort[0].sendGranted({ round: 2 }, payload))).toBe('UPDATE_MALFORMED');
     expect(await send(1)).toMatchObject({ value: { duplicate: false } });
     expect(await send(1)).toMatchObject({ value: { duplicate: true } });
     expect(codeOf(await send(1, cohort[0].encode(1, [2, 0, 0, 0])))).toBe('UPDATE_CONFLICT');
-    expect(codeOf(await send(2))).toBe('UPDATE_MALFORMED');
     expect(codeOf(await send(2, cohort[0].encode(2, good)))).toBe('UPDATE_WRONG_ROUND');
     expect(await stored()).toBe(1);
   });
@@ -201,18 +241,28 @@ describe('client', () => {
   });
 
   it('Sybils come only as fast as the limit lets them, or by invitation', () => {
-    expect(
-      speaksOf('apps/server/src/server.limits.test.ts', /so many new contributors come in an hour/),
-    ).toBe(true);
-    expect(speaksOf('apps/server/src/server.access.test.ts', /let so many in/)).toBe(true);
+    expect(hasTest('apps/server/src/server.limits.test.ts', 'so many new contributors come in an hour')).toBe(
+      true,
+    );
+    expect(hasTest('apps/server/src/server.access.test.ts', 'let so many in')).toBe(true);
+  });
+
+  it("is in no namespace but the two: socket.io's own lets nobody in", async () => {
+    const socket = io(own(), { transports: ['websocket'], reconnection: false, forceNew: true });
+    const refused = await new Promise<{ data?: { code: string } }>((done) => {
+      socket.once('connect_error', done);
+    });
+    expect(refused.data).toMatchObject({ code: 'MESSAGE_INVALID' });
+    socket.disconnect();
   });
 
   it('flooding is answered, and cut when it is gross; nobody is kept waiting by who does not read', () => {
-    expect(speaksOf('apps/server/src/server.limits.test.ts', /so many messages come before it is cut/)).toBe(
+    expect(hasTest('apps/server/src/server.limits.test.ts', 'so many messages come before it is cut')).toBe(
       true,
     );
-    expect(speaksOf('apps/server/src/server.limits.test.ts', /a client that does not read/)).toBe(true);
-    expect(speaksOf('apps/server/src/server.fuzz.test.ts', /LEAST_SENT = 100_000/)).toBe(true);
+    expect(hasTest('apps/server/src/server.limits.test.ts', 'a client that does not read')).toBe(true);
+    expect(hasTest('apps/server/src/server.fuzz.test.ts', 'sent as much as it says')).toBe(true);
+    expect(hasTest('apps/server/src/http/httpServer.test.ts', 'serves so many connections')).toBe(true);
     expect(Object.values(DEFAULT_LIMITS).every((limit) => limit > 0 && Number.isFinite(limit))).toBe(true);
   });
 });
@@ -233,6 +283,20 @@ describe("other web page in the victim's browser", () => {
     expect((await getRun(server)).state.status).toBe('recruiting');
   });
 
+  it('gets nothing with her cookies from another port of the same host, where no Origin is sent', async () => {
+    const signedIn = await fetch(server.adminUrl, { redirect: 'manual' });
+    const cookie = signedIn.headers.get('set-cookie')!.split(';')[0]!;
+    const read = async (site: string) =>
+      (
+        await fetch(`${own()}/api/admin/runs/${server.runId}/adapter.zip`, {
+          headers: { cookie, 'sec-fetch-site': site },
+        })
+      ).status;
+    expect([await read('same-site'), await read('cross-site'), await read('same-origin')]).toEqual([
+      403, 403, 200,
+    ]);
+  });
+
   it('has no cookie that contributors are known by on sockets', async () => {
     const [one] = await site.joined(server, 1);
     const socket = io(`${own()}/contribute`, {
@@ -249,16 +313,18 @@ describe("other web page in the victim's browser", () => {
   });
 
   it('neither frames the pages nor reads them, nor runs anything in them', () => {
-    expect(
-      speaksOf('apps/server/src/server.http.test.ts', /sends the security headers with everything/),
-    ).toBe(true);
+    expect(hasTest('apps/server/src/server.http.test.ts', 'sends the security headers with everything')).toBe(
+      true,
+    );
   });
 });
 
 describe('other clients, model users: membership inference on the global model', () => {
   it('is answered by the privacy of each update', () => {
-    expect(speaksOf('packages/privacy/src/accounting/dpReference.test.ts', /describe|test|it/)).toBe(true);
-    expect(speaksOf('packages/trainer/src/audit/audit.test.ts', /describe|test|it/)).toBe(true);
+    expect(
+      hasTest('packages/privacy/src/accounting/dpReference.test.ts', 'derived: Gaussian, one step'),
+    ).toBe(true);
+    expect(hasTest('packages/trainer/src/audit/audit.test.ts', 'and 4000 canaries show half')).toBe(true);
   });
 
   it('are told of each other only how many there are', async () => {

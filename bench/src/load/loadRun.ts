@@ -29,10 +29,9 @@ export async function loadRun(
   server: BenchServer,
   { clients, rounds }: { clients: number; rounds: number },
 ): Promise<LoadResult> {
-  const args = [
-    ...['load', '--server', server.url, '--clients', `${clients}`, '--rounds', `${rounds}`],
-    ...['--server-pid', `${server.pid}`, '--json'],
-  ];
+  const numbers = { clients, rounds, 'server-pid': server.pid };
+  const options = Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, `${value}`]);
+  const args = ['load', '--server', server.url, ...options, '--json'];
   const child = spawn(process.execPath, [CLI, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));

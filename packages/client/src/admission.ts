@@ -1,7 +1,8 @@
 import type { Handshake, JoinMessage, JoinedMessage, PublicRun } from '@chorale/protocol';
 import { ChoraleError, PROTOCOL_VERSION, inviteCodeSchema } from '@chorale/protocol';
 import type { IdentityBackup } from './identityBackup.ts';
-import type { Identity, Ledger } from './ledger.ts';
+import type { Identity, KeptIdentity, Ledger } from './ledger.ts';
+import { newcomer } from './newToken.ts';
 import type { RunConnection } from './runConnection.ts';
 import type { Spending } from './spending.ts';
 
@@ -22,31 +23,30 @@ export class Admission {
   #backedUp = false;
   /** In this visit; the connection may break before the ledger has written it. */
   #joinedAs: Identity | null = null;
+  /** In this visit, as somebody new. */
+  #newcomer: Promise<KeptIdentity> | null = null;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
   }
 
   /**
-   * What the server hears as a socket opens: who she was before, else her invite.
+   * What the server hears as a socket opens: who she was before, else the secret she will have, and her invite.
    * @throws {ChoraleError} as `#identityOf`; INVITE_INVALID: it cannot be one
    */
   async handshake(): Promise<Handshake> {
     const { run, invite } = this.#options;
-    const identity = await this.#identityOf();
+    const { contributorId, token } = (await this.#identityOf()) ?? (await this.#becomeNewcomer());
     const common = { protocolVersion: PROTOCOL_VERSION, runId: run.runId };
-    if (identity) {
-      const { contributorId, token } = identity;
-      return { ...common, identity: { contributorId, token } };
-    }
-    if (invite === null) return common;
+    if (contributorId !== null) return { ...common, identity: { contributorId, token } };
+    if (invite === null) return { ...common, newToken: token };
     if (!inviteCodeSchema.safeParse(invite).success) {
       throw new ChoraleError(
         'INVITE_INVALID',
         'Expected an invite code of 16 to 64 letters, digits, "-" and "_", got something else. Copy the whole link or code that you were sent.',
       );
     }
-    return { ...common, invite };
+    return { ...common, newToken: token, invite };
   }
 
   /**
@@ -81,12 +81,26 @@ export class Admission {
    * @throws {ChoraleError} PLAN_CHANGED: she agreed to another plan; LEDGER_UNAVAILABLE; DISCONNECTED: whether she was
    *   here before cannot be told now, and as somebody new she would start from zero
    */
-  async #identityOf(): Promise<Identity | null> {
+  async #identityOf(): Promise<KeptIdentity | null> {
     const { run, ledger, identityBackup } = this.#options;
-    const identity =
+    const identity: KeptIdentity | null =
       this.#joinedAs ?? (await ledger.identity()) ?? (await identityBackup?.read(run.runId)) ?? null;
     if (identity && identity.planHash !== run.planHash) throw otherRun('its plan has changed');
     return identity;
+  }
+
+  /**
+   * Her secret is kept before the server hears of it: when the answer to her join gets lost, she comes back with it, in
+   * this visit or a later one, and is no second contributor with a second invite.
+   */
+  #becomeNewcomer(): Promise<KeptIdentity> {
+    const { run, ledger } = this.#options;
+    const keep = async (): Promise<KeptIdentity> => {
+      const identity = newcomer(run.planHash);
+      await ledger.saveIdentity(identity);
+      return identity;
+    };
+    return (this.#newcomer ??= keep());
   }
 
   /**

@@ -26,7 +26,12 @@ async function open(
   await server.start();
   trainer = new ScriptedTrainer(server.run.run);
   released = 0;
-  contributor = new Contributor({
+  contributor = new Contributor({ ...usual(), ...options });
+}
+
+/** For the present server and trainer. */
+function usual(): ContributorOptions {
+  return {
     serverUrl: server.url,
     runId: null,
     forcedBackend: null,
@@ -40,8 +45,7 @@ async function open(
     invite: null,
     conditions: null,
     wakeups: () => () => undefined,
-    ...options,
-  });
+  };
 }
 
 async function prepare(): Promise<void> {
@@ -664,6 +668,60 @@ describe('when to contribute', () => {
     contributor.setConditions({ battery: true, metered: true, hidden: true });
     contributor.goOn();
     expect(state().conditions).toBeNull();
+  });
+});
+
+describe('somebody whom the server does not know any more', () => {
+  /** She took part in round 1 before; the server that she comes back to was restored from an older backup. */
+  async function comeBack(options: Partial<ContributorOptions> = {}) {
+    const ledger = openMemoryLedger();
+    await open({ openLedger: () => Promise.resolve(ledger), ...options });
+    const { planHash } = server.run.run;
+    await ledger.saveIdentity({ contributorId: 'contributor1', token: 'old-token-of-hers', planHash });
+    await ledger.add({ round: 1, event: roundEvent(planOf()), payload: null, outcome: 'accepted' });
+    server.answerHandshake = ({ identity }) =>
+      identity?.token === 'old-token-of-hers' ? 'IDENTITY_INVALID' : null;
+    await prepare();
+    await contributor.join();
+    await until(() => state().participation.status === 'stopped', 'the end');
+    expect(state().participation).toMatchObject({ because: 'unknown-here' });
+    return ledger;
+  }
+
+  test('starts anew when she says so: what she spent counts on, and no round of it is computed again', async () => {
+    const ledger = await comeBack();
+    expect(server.handshakes).toHaveLength(1);
+    expect(await contributor.startAnew()).toBe(true);
+    expect(released).toBe(2);
+    trainer.close();
+    // The next visit
+    trainer = new ScriptedTrainer(server.run.run);
+    contributor = new Contributor({ ...usual(), openLedger: () => Promise.resolve(ledger) });
+    await prepare();
+    expect(state().spentEpsilon).toBe(roundEpsilonUp(spentEpsilonAfter(planOf(), 1)));
+    await contributor.join();
+    await until(() => state().participation.status === 'waiting', 'the join');
+    expect(server.handshakes[1]).not.toHaveProperty('identity');
+    expect(server.joins).toMatchObject([{ chargedRounds: [1] }]);
+    server.startRound(1);
+    await quiet();
+    expect(trainer.calls).toEqual([]);
+    server.startRound(2);
+    await until(() => trainer.calls.length === 1, 'round 2');
+    trainer.calls[0]!.finish();
+    const both = roundEpsilonUp(spentEpsilonAfter(planOf(), 2));
+    await until(() => state().spentEpsilon === both, 'what both rounds cost together');
+  });
+
+  test('stays who she was where another tab has the run, and without the question', async () => {
+    let holds = 0;
+    const ledger = await comeBack({ holdRun: () => Promise.resolve(holds++ === 0 ? () => undefined : null) });
+    expect(await contributor.startAnew()).toBe(false);
+    expect(state().participation).toMatchObject({ because: 'other-tab' });
+    expect(await ledger.identity()).toMatchObject({ contributorId: 'contributor1' });
+    // That was the end of another kind
+    expect(await contributor.startAnew()).toBe(false);
+    expect(holds).toBe(2);
   });
 });
 

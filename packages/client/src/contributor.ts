@@ -8,7 +8,8 @@ import type { ConditionChoices, ConditionSource } from './conditions.ts';
 import { ConditionWatch } from './conditions.ts';
 import type { IdentityBackup } from './identityBackup.ts';
 import type { Ledger, OpenLedger } from './ledger.ts';
-import { DEFAULT_SETTLE_TIMEOUT_MS, DEFAULT_STEP_TIMEOUT_MS, RoundLoop } from './roundLoop.ts';
+import { newcomer } from './newToken.ts';
+import { DEFAULT_STEP_TIMEOUT_MS, RoundLoop } from './roundLoop.ts';
 import { RowChoice } from './rowChoice.ts';
 import { fetchRun } from './runFacts.ts';
 import {
@@ -239,7 +240,6 @@ export class Contributor implements ContributorController {
       trainer: this.#worker.trainer,
       store: this.#store,
       stepTimeoutMs: this.#stepTimeoutMs,
-      settleTimeoutMs: DEFAULT_SETTLE_TIMEOUT_MS,
       sendTickMs: SEND_TICK_MS,
       onJoined: () => this.#options.onJoined?.(),
       onEnded: () => {
@@ -266,5 +266,29 @@ export class Contributor implements ContributorController {
 
   async stop(): Promise<void> {
     await this.#loop?.stop();
+  }
+
+  async startAnew(): Promise<boolean> {
+    const { run, participation } = this.#store.state;
+    if (run.status !== 'ready' || participation.status !== 'stopped') return false;
+    if (participation.because !== 'unknown-here') return false;
+    const { runId, planHash } = run.value.run;
+    let release: (() => void) | null = null;
+    try {
+      release = await this.#options.holdRun(runId);
+      if (!release) {
+        this.#store.setParticipation({ status: 'stopped', because: 'other-tab', message: OTHER_TAB });
+        return false;
+      }
+      const ledger = await this.#openLedger(runId);
+      await ledger.saveIdentity(newcomer(planHash));
+      return true;
+    } catch (error) {
+      const { message } = clientError(error);
+      this.#store.setParticipation({ status: 'stopped', because: 'device-error', message });
+      return false;
+    } finally {
+      release?.();
+    }
   }
 }

@@ -6,6 +6,12 @@ import type { Limits } from './state.ts';
 export type Identity = { contributorId: string; token: string; planHash: string };
 
 /**
+ * As it is kept. `contributorId` is null until an answer to her first join has come: her secret is hers before, so that
+ * she is the same one to the server if that answer gets lost.
+ */
+export type KeptIdentity = Omit<Identity, 'contributorId'> & { contributorId: string | null };
+
+/**
  * One release: written before its bytes leave, never removed. `payload` is kept until the server has acknowledged or
  * refused it, and resent unchanged, also to another attempt at its round: fresh noise would be a second release.
  * `restored`: lost here and taken over from the server's copy; its bytes are gone, so it is never sent again.
@@ -22,8 +28,8 @@ export type LedgerEntry = {
  * cannot be written, read or understood throws LEDGER_UNAVAILABLE, and nothing may be sent.
  */
 export type Ledger = {
-  identity(): Promise<Identity | null>;
-  saveIdentity(identity: Identity): Promise<void>;
+  identity(): Promise<KeptIdentity | null>;
+  saveIdentity(identity: KeptIdentity): Promise<void>;
   limits(): Promise<Limits | null>;
   saveLimits(limits: Limits): Promise<void>;
   /** In order of rounds. */
@@ -41,7 +47,7 @@ export type OpenLedger = (runId: string) => Promise<Ledger>;
 
 /** A ledger that lasts as long as the process; only for contributors who never come back. */
 export function openMemoryLedger(): Ledger {
-  let identity: Identity | null = null;
+  let identity: KeptIdentity | null = null;
   let limits: Limits | null = null;
   const entries = new Map<number, LedgerEntry>();
   return {

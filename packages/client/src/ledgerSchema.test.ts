@@ -73,7 +73,14 @@ describe('an entry', () => {
 test('identity and limits are read strictly', () => {
   const identity = { contributorId: 'contributor1', token: 't'.repeat(20), planHash: '' };
   expect(parseIdentity(identity)).toEqual(identity);
-  for (const value of [null, {}, { ...identity, token: 5 }, { ...identity, more: 1 }]) {
+  expect(parseIdentity({ ...identity, contributorId: null })).toEqual({ ...identity, contributorId: null });
+  for (const value of [
+    null,
+    {},
+    { ...identity, contributorId: '' },
+    { ...identity, token: 5 },
+    { ...identity, more: 1 },
+  ]) {
     expect(() => parseIdentity(value)).toThrow(expect.objectContaining(unreadable) as Error);
   }
   const limits = { epsilonLimit: 3, leastNoiseMultiplier: null, mostRounds: 4 };

@@ -2,7 +2,7 @@ import type { DpEvent } from '@chorale/privacy';
 import { parseDpEvent } from '@chorale/privacy';
 import { ChoraleError } from '@chorale/protocol';
 import { z } from 'zod';
-import type { Identity, LedgerEntry } from './ledger.ts';
+import type { KeptIdentity, LedgerEntry } from './ledger.ts';
 import type { Limits } from './state.ts';
 
 const eventSchema = z.unknown().transform((value, context): DpEvent => {
@@ -22,7 +22,7 @@ const entrySchema = z.strictObject({
 });
 
 const identitySchema = z.strictObject({
-  contributorId: z.string().min(1),
+  contributorId: z.string().min(1).nullable(),
   token: z.string().min(1),
   planHash: z.string(),
 });
@@ -39,7 +39,7 @@ export function parseEntry(value: unknown): LedgerEntry {
 }
 
 /** @throws {ChoraleError} LEDGER_UNAVAILABLE */
-export function parseIdentity(value: unknown): Identity {
+export function parseIdentity(value: unknown): KeptIdentity {
   return parse(identitySchema, value, 'the identity');
 }
 

@@ -270,7 +270,7 @@ describe('the end of taking part', () => {
     const taker = await bench.join();
     server.replaceConnections();
     await taker.shows('stopped');
-    expect(taker.participation).toMatchObject({ because: 'refused' });
+    expect(taker.participation).toMatchObject({ because: 'replaced' });
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     expect(server.joins).toHaveLength(1);
   });

@@ -337,7 +337,8 @@ describe("rounds that the server's copy charges and the ledger does not", () => 
     server.afterJoin = () => server.startRound(3);
     const ledger = new ProbedLedger();
     const held = Promise.withResolvers<void>();
-    ledger.beforeSaveIdentity = () => held.promise; // a slow disk
+    // A slow disk
+    ledger.beforeSaveIdentity = ({ contributorId }) => (contributorId ? held.promise : undefined);
     const limit = composed(eventOf(1), eventOf(1));
     const taker = await bench.enter({ ledger, limits: { epsilonLimit: limit } });
     await quiet();

@@ -22,7 +22,12 @@ describe('the handshake', () => {
     const { server } = bench;
     const taker = await bench.join({ invite: INVITE });
     expect(server.handshakes).toEqual([
-      { protocolVersion: expect.any(Number) as number, runId: 'run-1', invite: INVITE },
+      {
+        protocolVersion: expect.any(Number) as number,
+        runId: 'run-1',
+        newToken: expect.stringMatching(/^[\w-]{43}$/) as string,
+        invite: INVITE,
+      },
     ]);
     expect(taker.joins).toBe(1);
     server.breakConnections();
@@ -31,13 +36,47 @@ describe('the handshake', () => {
       identity: { contributorId: 'contributor1', token: 'a-token-of-this-contributor' },
     });
     expect(server.handshakes[1]).not.toHaveProperty('invite');
+    expect(server.handshakes[1]).not.toHaveProperty('newToken');
+  });
+
+  test('has one secret of somebody new until she is answered, also after a reload', async () => {
+    const { server } = bench;
+    server.answerJoin = () => null; // lost on the way
+    const before = await bench.enter({ invite: INVITE });
+    await until(() => server.joins.length === 1, 'the first join');
+    server.breakConnections();
+    await until(() => server.joins.length === 2, 'the second join');
+    await bench.close(before);
+    server.answerJoin = () => server.joined();
+    const { ledger } = before;
+    const after = await bench.join({ invite: INVITE, ledger });
+    expect(new Set(server.handshakes.map(({ newToken }) => newToken)).size).toBe(1);
+    expect(server.handshakes).toHaveLength(3);
+    expect(await after.ledger.identity()).toMatchObject({ contributorId: 'contributor1' });
+    await bench.close(after);
+    const other = await bench.join();
+    expect(server.handshakes[3]!.newToken).not.toBe(server.handshakes[0]!.newToken);
+    expect(other.participation.status).toBe('waiting');
+  });
+
+  test('is not sent before the ledger has the secret of somebody new', async () => {
+    const ledger = new ProbedLedger();
+    const held = Promise.withResolvers<void>();
+    ledger.beforeSaveIdentity = () => held.promise;
+    bench.server.answerJoin = () => null;
+    await bench.enter({ ledger });
+    await quiet();
+    expect(bench.server.handshakes).toEqual([]);
+    held.resolve();
+    await until(() => bench.server.handshakes.length === 1, 'the handshake');
+    expect(await ledger.identity()).toMatchObject({ token: bench.server.handshakes[0]!.newToken });
   });
 
   test('a connection that breaks while the ledger still writes her name does not make her somebody new', async () => {
     const { server } = bench;
     const ledger = new ProbedLedger();
     const held = Promise.withResolvers<void>();
-    ledger.beforeSaveIdentity = () => held.promise;
+    ledger.beforeSaveIdentity = ({ contributorId }) => (contributorId ? held.promise : undefined);
     await bench.enter({ ledger });
     await until(() => server.joins.length === 1, 'the first join');
     await quiet();
@@ -50,7 +89,6 @@ describe('the handshake', () => {
   test.each([
     ['INVITE_REQUIRED', 'not-invited'],
     ['INVITE_INVALID', 'not-invited'],
-    ['IDENTITY_INVALID', 'refused'],
     ['PROTOCOL_MISMATCH', 'refused'],
     ['MESSAGE_INVALID', 'refused'],
     ['RUN_UNKNOWN', 'refused'],
@@ -63,6 +101,19 @@ describe('the handshake', () => {
     expect(taker.participation).toMatchObject({ because, message: `because of ${code}` });
     await new Promise((resolve) => setTimeout(resolve, 1_200));
     expect([server.handshakes.length, server.joins.length, taker.endings]).toEqual([1, 0, 1]);
+  });
+
+  test('of somebody whom the server does not know any more ends it, with the likely reason', async () => {
+    const { server } = bench;
+    server.answerHandshake = () => 'IDENTITY_INVALID';
+    const taker = await bench.enter();
+    await taker.shows('stopped');
+    expect(taker.participation).toMatchObject({
+      because: 'unknown-here',
+      message: expect.stringMatching(/does not know.*restored from an older backup/) as string,
+    });
+    await quiet();
+    expect(server.handshakes).toHaveLength(1);
   });
 
   test.each(['SERVER_CLOSING', 'STORE_FULL', 'STORE_ERROR'] as const)(
@@ -260,6 +311,7 @@ describe('a run that is over before the answer to an update came', () => {
       if (server.updates.length > 1)
         return answer === 'duplicate' ? ok({ round, duplicate: true }) : refusal('RUN_ENDED');
       server.answerJoin = () => refusal('RUN_ENDED');
+      server.run = { ...server.run, state: { ...server.run.state, status: 'completed' } };
       server.breakConnections();
       return null;
     };

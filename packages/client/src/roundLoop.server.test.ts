@@ -36,13 +36,35 @@ describe('joining', () => {
 
   test.each([
     ['PLAN_CHANGED', 'refused', 'what the server says'],
-    ['IDENTITY_INVALID', 'refused', 'what the server says'],
-    ['RUN_ENDED', 'run-completed', 'This run is over.'],
+    ['RUN_UNKNOWN', 'refused', 'what the server says'],
   ] as const)('%s of the server ends it (%s)', async (code, because, message) => {
     bench.server.answerJoin = () => refusal(code, 'what the server says');
     const taker = await bench.enter();
     await taker.shows('stopped');
     expect(taker.participation).toMatchObject({ because, message });
+  });
+
+  test.each([
+    ['completed', 'run-completed', 'All rounds are done. Thank you.'],
+    ['stopped', 'run-stopped', 'The run was ended by its operator: the reason'],
+    ['failed', 'run-stopped', 'The run failed: the reason'],
+  ] as const)('a run that is %s is told as such', async (status, because, message) => {
+    const { server } = bench;
+    server.answerJoin = () => refusal('RUN_ENDED', 'what the server says');
+    server.run = { ...server.run, state: { ...server.run.state, status, reason: 'the reason' } };
+    const taker = await bench.enter();
+    await taker.shows('stopped');
+    expect(taker.participation).toEqual({ status: 'stopped', because, message });
+    expect(taker.store.state.runState).toEqual(server.run.state);
+  });
+
+  test('a run that is over, and nobody says how, is not told as completed', async () => {
+    const { server } = bench;
+    server.answerJoin = () => refusal('RUN_ENDED', 'what the server says');
+    server.onRequest = (_, response) => response.writeHead(503).end();
+    const taker = await bench.enter();
+    await taker.shows('stopped');
+    expect(taker.participation).toMatchObject({ because: 'run-over', message: 'This run is over.' });
   });
 
   test('is tried again after an error that may pass', async () => {
@@ -57,7 +79,8 @@ describe('joining', () => {
     const { server } = bench;
     const ledger = new ProbedLedger();
     const held = Promise.withResolvers<void>();
-    ledger.beforeSaveIdentity = () => held.promise; // a slow disk
+    // A slow disk
+    ledger.beforeSaveIdentity = ({ contributorId }) => (contributorId ? held.promise : undefined);
     const taker = await bench.enter({ ledger });
     await until(() => server.joins.length === 1, 'the first join');
     await quiet();

@@ -26,7 +26,8 @@ describe('a round', () => {
   test('is computed from the adapter that came, delivered, and kept without its bytes', async () => {
     const { server } = bench;
     const taker = await bench.join();
-    expect(server.handshakes).toEqual([{ protocolVersion: PROTOCOL_VERSION, runId: 'run-1' }]);
+    const newToken = expect.stringMatching(/^[\w-]{43}$/) as string;
+    expect(server.handshakes).toEqual([{ protocolVersion: PROTOCOL_VERSION, runId: 'run-1', newToken }]);
     expect(server.joins).toEqual([
       {
         planHash: server.run.run.planHash,

@@ -1,16 +1,18 @@
 import type { PrivacyPlan } from '@chorale/privacy';
 import type { JoinedMessage, PublicRun, RoundRecord, RunState } from '@chorale/protocol';
-import { ENDED_STATUSES } from '@chorale/protocol';
 import { Admission, otherRun } from './admission.ts';
 import type { ConditionWatch } from './conditions.ts';
 import { ContributionList } from './contributionList.ts';
 import type { IdentityBackup } from './identityBackup.ts';
 import type { Ledger, LedgerEntry } from './ledger.ts';
 import { RoundWork } from './roundWork.ts';
+import { deliveryTimeoutMs } from './runConnection.ts';
 import { fetchRun } from './runFacts.ts';
 import { Session } from './session.ts';
 import { Spending } from './spending.ts';
 import { Standing } from './standing.ts';
+import type { Ending } from './runEnding.ts';
+import { endingOf } from './runEnding.ts';
 import type { Limits, StopReason } from './state.ts';
 import type { StateStore } from './stateStore.ts';
 import { clientError } from './stateStore.ts';
@@ -22,8 +24,6 @@ import type { TrainerRemote } from './workerLink.ts';
 /** A device that makes no step for so long is stuck. */
 export const DEFAULT_STEP_TIMEOUT_MS = 10 * 60_000;
 
-/** So long the answers to updates are waited for when the run is over. */
-export const DEFAULT_SETTLE_TIMEOUT_MS = 60_000;
 const SETTLE_POLL_MS = 250;
 
 export type RoundLoopOptions = {
@@ -43,7 +43,8 @@ export type RoundLoopOptions = {
   trainer: TrainerRemote;
   store: StateStore;
   stepTimeoutMs: number;
-  settleTimeoutMs: number;
+  /** So long the answers to updates are waited for when the run is over; default: as long as delivering them may take. */
+  settleTimeoutMs?: number | undefined;
   /** Updates leave at multiples of this since their round's start; > 0, `SEND_TICK_MS` in product code. */
   sendTickMs: number;
   /** Called each time that the server has let her in. */
@@ -99,7 +100,7 @@ export class RoundLoop {
         this.#work.forgetNext();
         this.#standing.lose(retry);
       },
-      onRunEnded: () => this.#settleThenEnd('run-completed', 'This run is over.'),
+      onRunEnded: () => this.#settleThenEnd(null),
       onRefused: (because, message) => this.#end(because, message),
       onRoundStart: (message, adapter) => this.#orFail(this.#work.start(message, adapter)),
       onRoundEnd: ({ round }) => this.#work.onRoundEnd(round),
@@ -111,10 +112,10 @@ export class RoundLoop {
       connection: this.#session.connection,
       spending: this.#spending,
       ended: () => this.#phase === 'ended' || this.#phase === 'leaving',
-      onSending: ({ round }, payload) => {
+      onSending: ({ round }, payload, trouble) => {
         this.#contributions.show(round, 'sending');
         if (this.#standing.held) return;
-        store.setParticipation({ status: 'sending', round, payloadBytes: payload.byteLength });
+        store.setParticipation({ status: 'sending', round, payloadBytes: payload.byteLength, trouble });
       },
       onSettled: (entry) => this.#contributions.showEntry(entry),
     });
@@ -226,11 +227,9 @@ export class RoundLoop {
       return;
     }
     store.set({ runState: state });
-    if (ENDED_STATUSES.includes(state.status)) {
-      if (state.status === 'completed')
-        this.#settleThenEnd('run-completed', 'All rounds are done. Thank you.');
-      else this.#settleThenEnd('run-stopped', `The run was ended by its operator: ${state.reason}`);
-    } else if (this.#work.busyRound === null) this.#standing.show();
+    const ending = endingOf(state);
+    if (ending) this.#settleThenEnd(ending);
+    else if (this.#work.busyRound === null) this.#standing.show();
   }
 
   /** Whether one more round is within her own limits; if not, from now on she reads. */
@@ -249,20 +248,34 @@ export class RoundLoop {
     this.#end('refused', otherRun(because).message);
   }
 
-  /** The run is over: what was sent is sent again until it is answered, then taking part ends. */
-  #settleThenEnd(because: StopReason, message: string): void {
+  /**
+   * The run is over: what was sent is sent again until it is answered, then taking part ends.
+   * @param ending null: how it ended has to be asked
+   */
+  #settleThenEnd(ending: Ending | null): void {
     if (this.#phase !== 'taking-part') return;
     this.#phase = 'settling';
     this.#work.giveUp();
-    if (this.#unanswered().length === 0) {
-      this.#end(because, message);
-      return;
-    }
-    this.#orFail(
-      Promise.race([this.#settle(), sleep(this.#options.settleTimeoutMs)]).then(() =>
-        this.#end(because, message),
-      ),
-    );
+    if (ending && this.#unanswered().length === 0) this.#end(ending.because, ending.message);
+    else this.#orFail(this.#settleInTime(ending));
+  }
+
+  async #settleInTime(ending: Ending | null): Promise<void> {
+    const asked = ending ?? this.#askEnding();
+    const bytes = this.#unanswered().reduce((sum, { payload }) => sum + payload!.byteLength, 0);
+    const limitMs = this.#options.settleTimeoutMs ?? deliveryTimeoutMs(bytes);
+    await Promise.race([this.#settle(), sleep(limitMs)]);
+    const { because, message } = await asked;
+    this.#end(because, message);
+  }
+
+  async #askEnding(): Promise<Ending> {
+    const { serverUrl, run, store } = this.#options;
+    const fresh = await fetchRun(serverUrl, run.runId).catch(() => null);
+    const ending = fresh && fresh.run.planHash === run.planHash ? endingOf(fresh.state) : null;
+    if (!fresh || !ending) return { because: 'run-over', message: 'This run is over.' };
+    store.set({ runState: fresh.state, rounds: fresh.rounds });
+    return ending;
   }
 
   async #settle(): Promise<void> {

@@ -3,10 +3,11 @@ import { io } from 'socket.io-client';
 import type {
   Availability,
   ContributorToServer,
-  ErrorCode,
   Handshake,
   JoinMessage,
   JoinedMessage,
+  OfferAnswer,
+  OfferMessage,
   RoundEndMessage,
   RoundRecord,
   RoundStartMessage,
@@ -18,6 +19,7 @@ import {
   CONTRIBUTE_NAMESPACE,
   ChoraleError,
   joinedSchema,
+  offerAnswerSchema,
   parseMessage,
   parseResult,
   roundEndSchema,
@@ -29,14 +31,17 @@ import {
   wireErrorSchema,
 } from '@chorale/protocol';
 import { z } from 'zod';
-import { retryDelayMs } from './backoff.ts';
+import { retryDelayAfter } from './backoff.ts';
 import type { ClientError } from './state.ts';
 
 const ANSWER_TIMEOUT_MS = 20_000;
 const CONNECT_TIMEOUT_MS = 10_000;
-
-/** Whoever was told that she asks too much asks no sooner again than this. */
-const LEAST_DELAY_MS: Partial<Record<ErrorCode, number>> = { RATE_LIMITED: 5_000 };
+/** For its turn an update may wait as long as a thousand others take. */
+const OFFER_TIMEOUT_MS = 120_000;
+/** A line that carries less than this is too slow for a run; the server gives up at the same rate. */
+const SLOWEST_BYTES_PER_MS = 8;
+/** A connection that has lasted so long works; one that is dropped sooner each time is tried ever more seldom. */
+const STEADY_MS = 10_000;
 
 /** Why there is no connection, and when it is tried again, in milliseconds since 1970; null: just now. */
 export type Retry = { error: ClientError; nextTryAtMs: number | null };
@@ -72,6 +77,9 @@ export class RunConnection {
   #failures = 0;
   /** Joined on the present socket. */
   #settled = false;
+  #steady: ReturnType<typeof setTimeout> | undefined;
+  /** Updates whose bytes are on their way. */
+  #transfers = 0;
   #closed = false;
 
   /**
@@ -86,6 +94,11 @@ export class RunConnection {
 
   get connected(): boolean {
     return this.#socket?.connected ?? false;
+  }
+
+  /** The bytes of an update are on their way: whatever is asked now waits behind them. */
+  get transferring(): boolean {
+    return this.#transfers > 0;
   }
 
   /** Opens a fresh socket now, whatever became of the one before and whenever the next try was due. */
@@ -119,10 +132,13 @@ export class RunConnection {
     this.#hangUp();
   }
 
-  /** Joining is through: the next delay starts from the shortest again. */
+  /** Joining is through: when it lasts, the next delay starts from the shortest again. */
   settled(): void {
-    this.#failures = 0;
     this.#settled = true;
+    clearTimeout(this.#steady);
+    this.#steady = setTimeout(() => {
+      this.#failures = 0;
+    }, STEADY_MS);
   }
 
   /** Gives the present socket up for an error; where that may pass, it is tried again by itself. */
@@ -135,7 +151,7 @@ export class RunConnection {
       return;
     }
     this.#failures += 1;
-    const delayMs = (LEAST_DELAY_MS[code] ?? 0) + retryDelayMs(this.#failures);
+    const delayMs = retryDelayAfter(code, this.#failures);
     this.#nextTry = setTimeout(() => this.open(), delayMs);
     this.#events.onDisconnected({ error: { code, message }, nextTryAtMs: Date.now() + delayMs });
   }
@@ -145,9 +161,24 @@ export class RunConnection {
     return parseResult(joinedSchema, await this.#ask('join', message), 'join');
   }
 
+  /**
+   * Asks to send an update; the answer comes when it is this one's turn. One at a time: the server forgets an earlier one.
+   * @throws {ChoraleError} what the server answered, or TIMEOUT
+   */
+  async offerUpdate(offer: OfferMessage, timeoutMs = OFFER_TIMEOUT_MS): Promise<OfferAnswer> {
+    return parseResult(offerAnswerSchema, await this.#askWithin(timeoutMs, 'offer', offer), 'offer');
+  }
+
   /** @throws {ChoraleError} what the server answered, or TIMEOUT */
   async sendUpdate(round: number, payload: Uint8Array): Promise<UpdateReceipt> {
-    return parseResult(updateReceiptSchema, await this.#ask('update', { round }, payload), 'update');
+    const timeoutMs = updateTimeoutMs(payload.byteLength);
+    this.#transfers += 1;
+    try {
+      const answer = await this.#askWithin(timeoutMs, 'update', { round }, payload);
+      return parseResult(updateReceiptSchema, answer, 'update');
+    } finally {
+      this.#transfers -= 1;
+    }
   }
 
   /** @throws {ChoraleError} what the server answered, or TIMEOUT */
@@ -171,20 +202,25 @@ export class RunConnection {
     ...message: unknown[]
   ): Promise<unknown> {
     if (!this.#socket?.connected) throw unreachable('the connection to the server is down');
-    // The typed emitWithAck has one overload per event; this one place serves all four
+    // The typed emitWithAck has one overload per event; this one place serves them all
     const socket = this.#socket as unknown as Socket;
     try {
       return await socket.timeout(timeoutMs).emitWithAck(event, ...message);
     } catch (cause) {
-      throw new ChoraleError('TIMEOUT', `The server did not answer "${event}" in ${timeoutMs / 1000} s.`, {
-        cause,
-      });
+      throw new ChoraleError(
+        'TIMEOUT',
+        `The server did not answer "${event}" in ${Math.ceil(timeoutMs / 1000)} s.`,
+        {
+          cause,
+        },
+      );
     }
   }
 
   /** Without a word to the events: what an earlier socket still says does not count. */
   #hangUp(): void {
     clearTimeout(this.#nextTry);
+    clearTimeout(this.#steady);
     const socket = this.#socket;
     this.#socket = null;
     this.#settled = false;
@@ -243,6 +279,16 @@ export class RunConnection {
       guarded((state) => events.onRunState(parseMessage(runStateSchema, state, 'run:state'))),
     );
   }
+}
+
+/** How long an update's answer may take: its bytes have to arrive first. */
+export function updateTimeoutMs(payloadBytes: number): number {
+  return ANSWER_TIMEOUT_MS + payloadBytes / SLOWEST_BYTES_PER_MS;
+}
+
+/** How long an update may take from its offer to its answer, with its own wait for a turn. */
+export function deliveryTimeoutMs(payloadBytes: number): number {
+  return OFFER_TIMEOUT_MS + updateTimeoutMs(payloadBytes);
 }
 
 /** The server's refusal of a handshake; null when it was the network, or something that is not this server. */

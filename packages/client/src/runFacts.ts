@@ -1,6 +1,8 @@
 import type { PublicRun } from '@chorale/protocol';
 import { ChoraleError, parseMessage, publicRunSchema } from '@chorale/protocol';
 
+const TIMEOUT_MS = 20_000;
+
 /**
  * Reads a run's public facts.
  * @param runId null for the server's current run
@@ -8,7 +10,7 @@ import { ChoraleError, parseMessage, publicRunSchema } from '@chorale/protocol';
  */
 export async function fetchRun(serverUrl: string, runId: string | null): Promise<PublicRun> {
   const url = new URL(`/api/runs/${encodeURIComponent(runId ?? 'current')}`, serverUrl);
-  const response = await fetch(url).catch((cause: unknown) => {
+  const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) }).catch((cause: unknown) => {
     throw new ChoraleError(
       'DISCONNECTED',
       'The server cannot be reached. Check the connection and try again.',

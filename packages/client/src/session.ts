@@ -9,7 +9,7 @@ import type { Wakeup, Wakeups } from './wakeups.ts';
 
 /** A live server answers a small question in this time. */
 const PROBE_TIMEOUT_MS = 4_000;
-/** Whoever sends an update keeps small questions waiting behind it. */
+/** While an update is being delivered, what is left of an earlier try may still be in the way. */
 const BUSY_PROBE_TIMEOUT_MS = 20_000;
 
 export type SessionOptions = Pick<
@@ -60,7 +60,7 @@ export class Session {
       onRefused: (error) => this.#refuse(error),
       onReplaced: () =>
         options.onRefused(
-          'refused',
+          'replaced',
           'This contributor connected from somewhere else; that connection goes on.',
         ),
       onRoundStart,
@@ -121,7 +121,10 @@ export class Session {
 
   #refuse(error: unknown): void {
     const { code, message } = clientError(error);
-    this.#options.onRefused(STOP_REASONS[code] ?? 'refused', message);
+    this.#options.onRefused(
+      STOP_REASONS[code] ?? 'refused',
+      code === 'IDENTITY_INVALID' ? UNKNOWN_HERE : message,
+    );
   }
 
   #leave(): void {
@@ -146,7 +149,8 @@ export class Session {
 
   /** Asks something small: without an answer the connection is dead, whatever it looks like. */
   async #probe(): Promise<void> {
-    if (this.#probing) return;
+    // Behind an update's bytes a question waits on a slow line for minutes; the update's own answer tells as well
+    if (this.#probing || this.connection.transferring) return;
     this.#probing = true;
     const number = this.#number;
     try {
@@ -167,4 +171,8 @@ const STOP_REASONS: Partial<Record<string, StopReason>> = {
   DEVICE_ERROR: 'device-error',
   INVITE_REQUIRED: 'not-invited',
   INVITE_INVALID: 'not-invited',
+  IDENTITY_INVALID: 'unknown-here',
 };
+
+const UNKNOWN_HERE =
+  'The server does not know this contributor any more. It may have been restored from an older backup; tell whoever runs it.';

@@ -82,12 +82,18 @@ export type RowsState = {
 export type StopReason =
   | 'run-completed'
   | 'run-stopped'
+  /** It is over; how it ended could not be asked. */
+  | 'run-over'
   | 'withdrawn'
   | 'device-error'
   /** Another tab of this browser takes part in the run already. */
   | 'other-tab'
   /** The run is by invitation, and she has no code that counts. */
   | 'not-invited'
+  /** The server does not know this contributor any more; see `startAnew`. */
+  | 'unknown-here'
+  /** The same contributor connected from somewhere else; that connection goes on. */
+  | 'replaced'
   | 'refused';
 
 export type ReadingReason = 'epsilon-limit' | 'most-rounds';
@@ -120,7 +126,8 @@ export type Participation =
   | { status: 'preparing'; what: string; fraction: number | null }
   | { status: 'waiting'; reason: string }
   | { status: 'training'; round: number; step: number; localSteps: number }
-  | { status: 'sending'; round: number; payloadBytes: number }
+  /** `trouble`: why it was not taken the last time; it is tried again by itself. null at the first try. */
+  | { status: 'sending'; round: number; payloadBytes: number; trouble: ClientError | null }
   /** The device failed: the round was given up, nothing of it was sent, and the device is being opened again. */
   | { status: 'recovering'; reason: string }
   /** By herself, until she resumes; or by a condition, until it is over or she says to go on. */
@@ -209,4 +216,10 @@ export type ContributorController = {
   goOn(): void;
   /** Leaves the run for good. */
   stop(): Promise<void>;
+  /**
+   * After `unknown-here`, when she wants it: from now on she is somebody new to the server. Her ledger stays, so what she
+   * has spent counts on, and no round of it is computed again. She joins in a new visit: load the page again.
+   * @returns whether it is so now; when not, why is in the state
+   */
+  startAnew(): Promise<boolean>;
 };

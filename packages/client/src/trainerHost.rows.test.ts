@@ -77,7 +77,7 @@ test('of two choices the later one counts, and of two files the one opened last'
   expect((await host.chooseColumns(COLUMNS, () => undefined)).used).toBe(9);
 });
 
-test('no more rows are used than the run takes from one contributor; the first ones of the file are', async () => {
+test('no row is used beyond those that the run takes of a file', async () => {
   // 4 times 2 expected rows at a rate of 0.1
   const training = {
     localSteps: 1,
@@ -88,22 +88,22 @@ test('no more rows are used than the run takes from one contributor; the first o
   };
   const { host } = await openHost({ config: { training } });
   await host.checkDevice('cpu', () => undefined);
-  const rows = Array.from({ length: 100 }, (_, i) => `film ${i},${i < 80 ? 'yes' : 'no'}`);
+  const rows = Array.from({ length: 100 }, (_, i) => `film ${i},${i < 79 ? 'yes' : 'no'}`);
   await host.openTable(new Blob([['text,label', ',no', ...rows].join('\n')]), 'mine.csv');
   const columns = { text: 'text', textPair: null, label: 'label' };
   expect(await host.chooseColumns(columns, () => undefined)).toEqual({
-    used: 80,
+    used: 79,
     skipped: [
       { reason: 'no text', count: 1, firstRows: [1] },
       {
-        reason: 'this run takes at most 80 rows from one contributor',
-        count: 20,
-        firstRows: [82, 83, 84, 85, 86],
+        reason: 'this run takes the first 80 rows of a file only',
+        count: 21,
+        firstRows: [81, 82, 83, 84, 85],
       },
     ],
     labelCounts: [
       { label: 'no', count: 0 },
-      { label: 'yes', count: 80 },
+      { label: 'yes', count: 79 },
     ],
     cut: 0,
   });

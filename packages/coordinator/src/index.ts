@@ -20,4 +20,5 @@ export type { RoundAggregate } from './aggregation/roundAggregate.ts';
 export { nextAdapter } from './aggregation/serverOptimizer.ts';
 export type { AdapterState } from './aggregation/serverOptimizer.ts';
 export { checkNorm, normWindow } from './aggregation/normWindow.ts';
+export { largestHonestValue } from './aggregation/honestNorm.ts';
 export type { NormWindow } from './aggregation/honestNorm.ts';

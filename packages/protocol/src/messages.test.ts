@@ -30,7 +30,9 @@ function thrown(action: () => unknown): ChoraleError {
   throw new Error('nothing was thrown');
 }
 
-const handshake = { protocolVersion: PROTOCOL_VERSION, runId: 'run-1' };
+const newToken = 'aB3_-'.repeat(8) + 'xyz';
+const opening = { protocolVersion: PROTOCOL_VERSION, runId: 'run-1' };
+const handshake = { ...opening, newToken };
 const identity = { contributorId: 'c0ffee42', token: 't'.repeat(16) };
 const join = {
   planHash: 'ab'.repeat(32),
@@ -73,12 +75,12 @@ describe('the handshake', () => {
   const parse = (auth: unknown) => parseMessage(handshakeSchema, auth, 'handshake');
   const invite = 'aB3_-'.repeat(4);
 
-  test('names the run; an identity or an invite may come along', () => {
+  test('names the run and who speaks; an invite may come along', () => {
     for (const auth of [
       handshake,
-      { ...handshake, identity },
+      { ...opening, identity },
       { ...handshake, invite },
-      { ...handshake, identity, invite },
+      { ...opening, identity, invite },
       { ...handshake, protocolVersion: 99 }, // the server says that it is another one
     ]) {
       expect(parse(auth)).toEqual(auth);
@@ -91,10 +93,15 @@ describe('the handshake', () => {
     ['runId', { protocolVersion: PROTOCOL_VERSION }],
     ['protocolVersion', { ...handshake, protocolVersion: '4' }],
     ['protocolVersion', { runId: 'run-1' }],
-    ['identity.token', { ...handshake, identity: { ...identity, token: 'short' } }],
-    ['identity.contributorId', { ...handshake, identity: { ...identity, contributorId: 'NO' } }],
-    ['identity', { ...handshake, identity: { ...identity, admin: true } }],
-    ['identity', { ...handshake, identity: null }],
+    ['identity.token', { ...opening, identity: { ...identity, token: 'short' } }],
+    ['identity.contributorId', { ...opening, identity: { ...identity, contributorId: 'NO' } }],
+    ['identity', { ...opening, identity: { ...identity, admin: true } }],
+    ['identity', { ...opening, identity: null }],
+    ['newToken', { ...opening, newToken: newToken.slice(1) }],
+    ['newToken', { ...opening, newToken: `${newToken}a` }],
+    ['newToken', { ...opening, newToken: `${newToken.slice(1)}/` }],
+    ['(top level)', opening], // nobody
+    ['(top level)', { ...handshake, identity }], // two at once
     ['invite', { ...handshake, invite: 'a'.repeat(15) }],
     ['invite', { ...handshake, invite: 'a'.repeat(65) }],
     ['invite', { ...handshake, invite: `${'a'.repeat(16)}/` }],

@@ -99,18 +99,30 @@ const identity = z.strictObject({ contributorId, token: z.string().min(16).max(2
 /** A code that lets somebody new into a run whose access is by invitation. */
 export const inviteCodeSchema = z.string().regex(/^[A-Za-z0-9_-]{16,64}$/);
 
+/** 256 bits as base64url, from a generator made for secrets. */
+export const newTokenSchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
+
 /**
  * What a socket says as it opens (socket.io's `auth`), before it can send anything else: it belongs to one run from then
  * on. What is wrong with it comes back as a `connect_error` whose `data` is a `WireError`.
  */
-export const handshakeSchema = z.strictObject({
-  protocolVersion: z.int(),
-  runId,
-  /** From an earlier join, to go on as the same contributor. Whoever has none becomes somebody new as she joins. */
-  identity: identity.optional(),
-  /** Used up by whoever joins anew; who has an identity needs none. */
-  invite: inviteCodeSchema.optional(),
-});
+export const handshakeSchema = z
+  .strictObject({
+    protocolVersion: z.int(),
+    runId,
+    /** From an earlier join, to go on as the same contributor. Whoever has none becomes somebody new as she joins. */
+    identity: identity.optional(),
+    /**
+     * In place of an identity: the secret that hers will have. She makes it, so that an answer to her join that got lost
+     * costs nothing: with the same secret she is the same contributor.
+     */
+    newToken: newTokenSchema.optional(),
+    /** Used up by whoever joins anew; who has an identity, or has joined with this secret before, needs none. */
+    invite: inviteCodeSchema.optional(),
+  })
+  .refine((handshake) => (handshake.identity === undefined) !== (handshake.newToken === undefined), {
+    error: 'expected either an identity or, from somebody new, a newToken',
+  });
 export type Handshake = z.infer<typeof handshakeSchema>;
 export type Identity = z.infer<typeof identity>;
 
@@ -139,7 +151,9 @@ export type AvailabilityMessage = z.infer<typeof availabilitySchema>;
 /**
  * Asks to send an update before its bytes go out. The answer comes when the server has room for them, so that a thousand
  * updates at once wait in their tabs and not in its memory; bytes that are stored already, or that no round takes any
- * more, are not sent at all.
+ * more, are not sent at all. A later offer on the same connection takes the place of one that waits.
+ * The server charges nothing for an offer, since no update is in it. Its hash does follow from one: a tab's own ledger
+ * charges the round before it offers anything.
  */
 export const offerSchema = z.strictObject({
   round: roundNumber,
@@ -308,7 +322,6 @@ export const AUDITED_ACTS = [
   'sign-in-refused',
   'sign-out',
   'token-rotated',
-  'run-created',
   'pause',
   'resume',
   'stop',

@@ -5,7 +5,9 @@ export const LARGEST_BATCH_FACTOR = 4;
 
 /**
  * The most rows a tab trains on: with more, its clipped gradients could add up to a norm that the server takes for
- * dishonest. It depends on the public plan only, so keeping to it tells nobody anything.
+ * dishonest. A tab keeps to it by place: it looks at the first so many rows of its file, usable or not, and at no other.
+ * Taking the first so many usable ones would let a row in where another is left empty: neighbouring data sets would
+ * then differ in two rows, and the noise is for one.
  * @returns a whole number of rows, at least 1
  */
 export function rowLimit({

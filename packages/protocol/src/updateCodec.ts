@@ -23,6 +23,11 @@ const SCALED = { f32: null, f16, int8 } as const satisfies Record<Encoding, Scal
 const LARGEST_UPDATE_VALUE = 1e6;
 const LARGEST_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;
 
+/** The largest magnitude of a value that an update of this encoding may have. */
+export function largestUpdateValue(encoding: Encoding): number {
+  return SCALED[encoding]?.largestValue ?? LARGEST_UPDATE_VALUE;
+}
+
 /** What the updates and adapters of a run are bound to. */
 export function bindingOf({ plan, planHash }: Pick<ResolvedRun, 'plan' | 'planHash'>): Binding {
   const { basisHash, parameterCount, tensors, trainedRanges, config } = plan;
@@ -63,7 +68,7 @@ export function encodeUpdate(
 ): Uint8Array {
   const range = trainedRangeOf(binding, round);
   requireCount(update.values, range.end - range.start);
-  requireWithin(update.values, SCALED[binding.encoding]?.largestValue ?? LARGEST_UPDATE_VALUE);
+  requireWithin(update.values, largestUpdateValue(binding.encoding));
   const bytes = encode('update', update.values, round, binding, {
     counts: tensorCounts(binding.encoding, binding.tensors, range),
     hasLocalCounts: localCounts !== null,

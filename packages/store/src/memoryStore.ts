@@ -36,6 +36,7 @@ export function openMemoryStore(): Store {
   const sessions = new Map<string, number>();
   const audit: AuditEntry[] = [];
   let adminTokenHash: string | undefined;
+  const retiredAdminTokens = new Set<string>();
   let closed = false;
 
   function open(): void {
@@ -54,6 +55,8 @@ export function openMemoryStore(): Store {
   }
   function saveEngine(tables: RunTables, engine: EngineRow): void {
     tables.run = { ...tables.run, status: engine.status, engineState: engine.engineState };
+    if (engine.dropUpdates !== true) return;
+    for (const ofRound of tables.updates.values()) for (const update of ofRound.values()) update.bytes = null;
   }
   const withCounts = ({ charges, ...contributor }: ContributorRow): StoredContributor => ({
     ...contributor,
@@ -90,6 +93,9 @@ export function openMemoryStore(): Store {
     addContributor(runId, { contributorId, tokenHash, backend }, inviteId) {
       const { contributors, invites } = tablesOf(runId);
       if (contributors.has(contributorId)) throw present(`contributor ${contributorId}`);
+      for (const other of contributors.values()) {
+        if (other.tokenHash === tokenHash) throw present('the token of a contributor');
+      }
       if (inviteId !== undefined) {
         const invite = invites.get(inviteId);
         if (invite === undefined || invite.withdrawn || invite.used >= invite.uses) throw inviteGone();
@@ -109,6 +115,13 @@ export function openMemoryStore(): Store {
       const contributor = runs.get(runId)?.contributors.get(contributorId);
       return contributor && withCounts(contributor);
     },
+    findContributor(runId, tokenHash) {
+      open();
+      for (const one of runs.get(runId)?.contributors.values() ?? []) {
+        if (one.tokenHash === tokenHash) return one.contributorId;
+      }
+      return undefined;
+    },
     listContributors(runId) {
       open();
       return [...(runs.get(runId)?.contributors.values() ?? [])].map(withCounts);
@@ -116,13 +129,22 @@ export function openMemoryStore(): Store {
     setBackend(runId, contributorId, backend) {
       contributorOf(tablesOf(runId), contributorId).backend = backend;
     },
-    setLastRefusal(runId, contributorId, code) {
-      contributorOf(tablesOf(runId), contributorId).lastRefusal = code;
+    setLastRefusals(runId, codes) {
+      const tables = tablesOf(runId);
+      const rows = [...codes].map(([id, code]) => ({ row: contributorOf(tables, id), code }));
+      for (const { row, code } of rows) row.lastRefusal = code;
     },
 
-    chargeRounds(runId, contributorId, rounds) {
-      const { charges } = contributorOf(tablesOf(runId), contributorId);
-      for (const round of rounds) charges.add(round);
+    chargeRounds(runId, charges) {
+      const tables = tablesOf(runId);
+      const rows = [...charges].map(([id, rounds]) => ({ row: contributorOf(tables, id), rounds }));
+      let added = 0;
+      for (const { row, rounds } of rows) {
+        const before = row.charges.size;
+        for (const round of rounds) row.charges.add(round);
+        added += row.charges.size - before;
+      }
+      return added;
     },
     chargedRounds(runId, contributorId) {
       open();
@@ -188,6 +210,12 @@ export function openMemoryStore(): Store {
       tables.records.set(round, { ...record, ...metrics });
       if (engine !== undefined) saveEngine(tables, engine);
     },
+    recordEpsilon(runId, round, spentEpsilon) {
+      const { records } = tablesOf(runId);
+      const record = records.get(round);
+      if (record === undefined) throw missing(`record of round ${round}`);
+      records.set(round, { ...record, spentEpsilon });
+    },
     listRecords(runId) {
       open();
       return [...(runs.get(runId)?.records.values() ?? [])]
@@ -240,6 +268,16 @@ export function openMemoryStore(): Store {
     getAdminTokenHash() {
       open();
       return adminTokenHash;
+    },
+    replaceAdminToken(hash) {
+      open();
+      if (adminTokenHash !== undefined) retiredAdminTokens.add(adminTokenHash);
+      adminTokenHash = hash;
+      sessions.clear();
+    },
+    isRetiredAdminToken(hash) {
+      open();
+      return retiredAdminTokens.has(hash);
     },
     addSession(hash, expiresAtMs, nowMs) {
       open();

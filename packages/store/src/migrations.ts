@@ -132,6 +132,9 @@ export const MIGRATIONS: readonly string[] = [
 
   ALTER TABLE adapters ADD COLUMN optimizer_state BLOB;
 
+  -- Whoever joins brings her secret; with the same one she is the same contributor.
+  CREATE UNIQUE INDEX contributors_by_token ON contributors (run_id, token_hash);
+
   -- Bytes go when their round closes, and the row stays. They have a table of their own: pages of deleted rows are merged
   -- and freed, those of rows that became short are not.
   CREATE TABLE updates_4 (
@@ -150,7 +153,7 @@ export const MIGRATIONS: readonly string[] = [
     update_id INTEGER PRIMARY KEY REFERENCES updates_4 (id),
     bytes BLOB NOT NULL
   ) STRICT;
-  INSERT INTO update_bytes (update_id, bytes) SELECT rowid, bytes FROM updates ORDER BY rowid;
+  -- Those there were go: every run has ended, below at the latest, and the bytes are for a round that is open.
   DROP TABLE updates;
   ALTER TABLE updates_4 RENAME TO updates;
   CREATE INDEX updates_by_contributor ON updates (run_id, contributor_id, round);
@@ -181,6 +184,9 @@ export const MIGRATIONS: readonly string[] = [
     previous_hash TEXT NOT NULL,
     hash TEXT NOT NULL
   ) STRICT;
+
+  -- Hashes of admin tokens that were replaced: they are never valid again, also when a server is started with one.
+  CREATE TABLE retired_admin_tokens (hash TEXT PRIMARY KEY) STRICT;
 
   -- Always empty: what shows that writing works writes here.
   CREATE TABLE probe (bytes BLOB NOT NULL) STRICT;

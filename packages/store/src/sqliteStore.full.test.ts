@@ -23,7 +23,7 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 function fill(store: Store): void {
   store.createRun(storedRun('run-1'), Float64Array.of(1, 2, 3), record(0));
   store.addContributor('run-1', { contributorId: 'alice000', tokenHash: 'h1', backend: 'wasm' });
-  store.addContributor('run-1', { contributorId: 'bob00000', tokenHash: 'h1', backend: 'wasm' });
+  store.addContributor('run-1', { contributorId: 'bob00000', tokenHash: 'h2', backend: 'wasm' });
 }
 
 const large = (round: number, contributorId = 'alice000', kilobytes = 50) =>

@@ -17,7 +17,7 @@ beforeEach(() => {
   store = openSqliteStore(path);
   store.createRun(storedRun('run-1'), Float64Array.of(1, 2, 3), record(0));
   for (let k = 0; k < 60; k += 1) {
-    store.addContributor('run-1', { contributorId: nameOf(k), tokenHash: 'h', backend: 'wasm' });
+    store.addContributor('run-1', { contributorId: nameOf(k), tokenHash: `h${k}`, backend: 'wasm' });
   }
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));

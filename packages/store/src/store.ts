@@ -20,7 +20,12 @@ export type StoredRun = {
 };
 
 /** The engine's side of a change, stored in the same transaction as its other side. */
-export type EngineRow = { status: RunStatus; engineState: string };
+export type EngineRow = {
+  status: RunStatus;
+  engineState: string;
+  /** The bytes of all updates of the run go in the same transaction, as at its end; keys and hashes stay. */
+  dropUpdates?: boolean;
+};
 
 export type StoredContributor = {
   contributorId: string;
@@ -64,6 +69,7 @@ export interface Store {
   getRun(runId: string): StoredRun | undefined;
   saveEngine(runId: string, engine: EngineRow): void;
 
+  /** Id and token hash must be new in the run. */
   addContributor(
     runId: string,
     contributor: Pick<StoredContributor, 'contributorId' | 'tokenHash' | 'backend'>,
@@ -71,13 +77,20 @@ export interface Store {
     inviteId?: string,
   ): void;
   getContributor(runId: string, contributorId: string): StoredContributor | undefined;
+  /** Id of the run's contributor whose token has this hash. */
+  findContributor(runId: string, tokenHash: string): string | undefined;
   /** In the order in which they joined first. */
   listContributors(runId: string): StoredContributor[];
   setBackend(runId: string, contributorId: string, backend: BackendName): void;
-  setLastRefusal(runId: string, contributorId: string, code: ErrorCode): void;
+  /** @param codes contributor → what her last refused update was refused for */
+  setLastRefusals(runId: string, codes: ReadonlyMap<string, ErrorCode>): void;
 
-  /** Adds rounds to the copy of a contributor's ledger; those that are in it stay. Nothing takes one out again. */
-  chargeRounds(runId: string, contributorId: string, rounds: readonly number[]): void;
+  /**
+   * Adds rounds to the copies of contributors' ledgers; those that are in them stay. Nothing takes one out again.
+   * @param charges contributor → rounds
+   * @returns how many were not in them before
+   */
+  chargeRounds(runId: string, charges: ReadonlyMap<string, readonly number[]>): number;
   /** Rounds of which this contributor released an update, or may have; ascending. */
   chargedRounds(runId: string, contributorId: string): number[];
   /** Number of charged rounds of the contributor with the most; 0 without any. */
@@ -98,7 +111,7 @@ export interface Store {
   receivedContributors(runId: string, round: number): string[];
   /**
    * Updates of one round in the order of contributor ids, one after the other: memory does not grow with their number.
-   * Nothing may be written while it runs. Of rounds whose bytes are gone there is none.
+   * Each is read when it is asked for, whatever is written meanwhile. Of rounds whose bytes are gone there is none.
    */
   eachUpdate(runId: string, round: number): Iterable<StoredUpdate>;
 
@@ -120,6 +133,8 @@ export interface Store {
     metrics: { testAccuracy: number; testLoss: number } | null,
     engine?: EngineRow,
   ): void;
+  /** Writes what a round cost into its record, which was stored without it. */
+  recordEpsilon(runId: string, round: number, spentEpsilon: number): void;
   /** Records in the order of rounds. */
   listRecords(runId: string): RoundRecord[];
   getAdapter(runId: string, adapterVersion: number): StoredAdapter | undefined;
@@ -136,6 +151,9 @@ export interface Store {
   /** Hash of the admin token that is valid now. */
   setAdminTokenHash(hash: string): void;
   getAdminTokenHash(): string | undefined;
+  /** Puts another in the place of the admin token, which is retired for ever, and ends all sessions. */
+  replaceAdminToken(hash: string): void;
+  isRetiredAdminToken(hash: string): boolean;
   /** Adds a signed-in session; sessions that expired before `nowMs` are removed. */
   addSession(hash: string, expiresAtMs: number, nowMs: number): void;
   hasSession(hash: string, nowMs: number): boolean;

@@ -51,23 +51,26 @@ function stepOf(random: (below: number) => number): Step {
     saveEngine: () => (store) => store.saveEngine(runId, engine(n)),
     addContributor: () => {
       const withInvite = random(3) === 0;
-      const contributor = { contributorId, tokenHash: `h${n}`, backend: 'wasm' } as const;
+      // Now and then the token of somebody else
+      const contributor = { contributorId, tokenHash: `h${n % 20}`, backend: 'wasm' } as const;
       return (store) =>
         withInvite
           ? store.addContributor(runId, contributor, inviteId)
           : store.addContributor(runId, contributor);
     },
     setBackend: () => (store) => store.setBackend(runId, contributorId, n % 2 === 0 ? 'cpu' : 'webgpu'),
-    setLastRefusal: () => {
-      const code = pick(CODES);
-      return (store) => store.setLastRefusal(runId, contributorId, code);
+    setLastRefusals: () => {
+      const codes = new Map(Array.from({ length: 1 + random(3) }, () => [pick(CONTRIBUTORS), pick(CODES)]));
+      return (store) => store.setLastRefusals(runId, codes);
     },
     chargeRounds: () => {
-      const rounds = Array.from({ length: random(6) }, () => 1 + random(12));
-      return (store) => store.chargeRounds(runId, contributorId, rounds);
+      const rounds = () => Array.from({ length: random(6) }, () => 1 + random(12));
+      const charges = new Map(Array.from({ length: 1 + random(3) }, () => [pick(CONTRIBUTORS), rounds()]));
+      return (store) => store.chargeRounds(runId, charges);
     },
+    recordEpsilon: () => (store) => store.recordEpsilon(runId, round, n / 7),
     acceptUpdates: () => {
-      const updates = Array.from({ length: random(4) }, () => {
+      const updates = Array.from({ length: 1 + random(2) }, () => {
         const bytes = Uint8Array.from({ length: random(3) === 0 ? 40_000 : random(50) }, (_, at) => at + n);
         return update(1 + random(ROUNDS), pick(CONTRIBUTORS), bytes);
       });
@@ -91,7 +94,10 @@ function stepOf(random: (below: number) => number): Step {
     },
     findInvite: () => (store) => store.findInvite(runId, `code of ${inviteId}`, random(1)),
     withdrawInvite: () => (store) => store.withdrawInvite(runId, inviteId),
-    setAdminTokenHash: () => (store) => store.setAdminTokenHash(`token ${n}`),
+    setAdminTokenHash: () => (store) => {
+      if (n % 3 === 0 && n < 200) store.replaceAdminToken(`token ${n % 20}`);
+      else store.setAdminTokenHash(`token ${n % 20}`);
+    },
     addSession: () => (store) => store.addSession(`s${n % 5}`, n, n / 2),
     endSession: () => (store) => store.endSession(`s${n % 5}`),
     endAllSessions: () => (store) => {
@@ -111,12 +117,14 @@ function everythingIn(store: Store): unknown {
     audit: store.listAudit(1000, null),
     someAudit: store.listAudit(3, 5),
     token: store.getAdminTokenHash(),
+    retired: Array.from({ length: 20 }, (_, k) => store.isRetiredAdminToken(`token ${k}`)),
     sessions: [0, 1, 2, 3, 4].map((k) => [100, 500].map((nowMs) => store.hasSession(`s${k}`, nowMs))),
     ofRuns: RUNS.map((runId) => ({
       run: store.getRun(runId),
       contributors: store.listContributors(runId),
       each: CONTRIBUTORS.map((id) => [store.getContributor(runId, id), store.chargedRounds(runId, id)]),
       most: store.mostChargedRounds(runId),
+      holders: Array.from({ length: 20 }, (_, k) => store.findContributor(runId, `h${k}`)),
       records: store.listRecords(runId),
       adapters: Array.from({ length: 10 }, (_, version) => store.getAdapter(runId, version)),
       latest: outcomeOf(() => store.latestAdapter(runId)),
@@ -168,7 +176,7 @@ it.each([1, 2, 3, 4, 5, 6])(
     }
     expect(everythingIn(sqlite)).toEqual(everythingIn(memory));
     // The walk went where it should
-    expect(outcomes.size).toBe(18);
+    expect(outcomes.size).toBe(19);
     for (const name of ['createRun', 'addContributor', 'acceptUpdates', 'closeRound', 'addInvite']) {
       expect({ name, kinds: [...outcomes.get(name)!] }).toEqual({
         name,

@@ -1,4 +1,5 @@
-import type { AuditEntry, Invite } from '@chorale/protocol';
+import type { AuditEntry, AuditedAct, Invite } from '@chorale/protocol';
+import { canonicalJson, sha256Hex } from '@chorale/protocol';
 
 const DAY_MS = 86_400_000;
 
@@ -14,7 +15,7 @@ export function fakeInvites(): Invite[] {
 }
 
 /** Newest first; 120 entries, so that there is more than one page. */
-export function fakeAudit(): AuditEntry[] {
+export async function fakeAudit(): Promise<AuditEntry[]> {
   const acts = [
     'sign-in',
     'invite-created',
@@ -23,21 +24,24 @@ export function fakeAudit(): AuditEntry[] {
     'sign-in-refused',
     'adapter-downloaded',
   ] as const;
-  const hash = '0123456789abcdef'.repeat(4);
-  return Array.from({ length: 120 }, (_, i): AuditEntry => {
-    const sequence = 120 - i;
-    const act = sequence === 1 ? 'server-start' : acts[sequence % acts.length]!;
+  const entries: AuditEntry[] = [];
+  let previousHash = '0'.repeat(64);
+  for (let sequence = 1; sequence <= 120; sequence++) {
+    const act: AuditedAct = sequence === 1 ? 'server-start' : acts[sequence % acts.length]!;
     const ofRun = act !== 'sign-in' && act !== 'sign-in-refused' && act !== 'server-start';
-    return {
+    const fields = {
       sequence,
-      at: Date.now() - i * 3_700_000,
+      at: Date.UTC(2026, 10, 1) + sequence * 3_700_000,
       act,
       actor: act === 'server-start' || act === 'sign-in-refused' ? null : '3fa91c07',
       address: act === 'server-start' ? null : '203.0.113.7',
       runId: ofRun ? 'film-reviews' : null,
       detail: act === 'invite-created' ? '20 people, 14 days' : '',
-      previousHash: hash,
-      hash,
+      previousHash,
     };
-  });
+    const hash = await sha256Hex(new TextEncoder().encode(canonicalJson(fields)));
+    entries.unshift({ ...fields, hash });
+    previousHash = hash;
+  }
+  return entries;
 }

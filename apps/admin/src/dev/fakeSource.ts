@@ -105,9 +105,8 @@ export function createFakeSource(variant: string | null): AdminSource {
     },
     audit: async (before, limit) => {
       await wait(300);
-      return fakeAudit()
-        .filter(({ sequence }) => before === null || sequence < before)
-        .slice(0, limit);
+      const entries = await fakeAudit();
+      return entries.filter(({ sequence }) => before === null || sequence < before).slice(0, limit);
     },
     rotateToken: async () => {
       await wait(500);

@@ -106,7 +106,7 @@ function columnsOf(withdraw: (invite: Invite) => Promise<void>): Column<Invite>[
       cell: (invite) =>
         inviteState(invite, Date.now()) === 'open' && (
           <ConfirmButton
-            label={text.withdraw}
+            label={text.withdraw(invite.note)}
             question={text.withdrawQuestion}
             confirmLabel={text.withdrawConfirm}
             cancelLabel={text.withdrawCancel}

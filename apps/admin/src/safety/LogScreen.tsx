@@ -5,6 +5,7 @@ import type { Column } from '@chorale/ui';
 import { messages } from '../messages.ts';
 import { Link } from '../router.tsx';
 import type { AdminSource } from '../source/AdminSource.ts';
+import { brokenEntry } from './brokenEntry.ts';
 import { RotateCard } from './RotateCard.tsx';
 import { safetyMessages } from './safetyMessages.ts';
 
@@ -17,6 +18,8 @@ export function LogScreen({ source }: { source: Pick<AdminSource, 'audit' | 'rot
   const [older, setOlder] = useState<readonly AuditEntry[]>([]);
   const load = useCallback(() => source.audit(null, PAGE_SIZE), [source]);
   const { value: newest, error: problem } = useLoaded(load, rotations);
+  const checkAll = useCallback(() => brokenEntry([...(newest ?? []), ...older]), [newest, older]);
+  const { value: broken } = useLoaded(checkAll, 0);
   const last = older.at(-1) ?? newest?.at(-1);
   const loadOlder = async () => {
     const page = await source.audit(last!.sequence, PAGE_SIZE);
@@ -30,7 +33,15 @@ export function LogScreen({ source }: { source: Pick<AdminSource, 'audit' | 'rot
       </nav>
       <h1>{text.title}</h1>
       <p>{text.intro}</p>
-      <RotateCard source={source} onRotated={() => setRotations((count) => count + 1)} />
+      <RotateCard
+        source={source}
+        onRotated={() => {
+          // What is newest moves on by the new entries: what was older than it must not leave a gap
+          setOlder([]);
+          setRotations((count) => count + 1);
+        }}
+      />
+      {broken !== null && <Notice kind="error" title={text.broken(broken)} announce />}
       {problem !== null && <Notice kind="error" title={problem} announce />}
       {newest === null ? (
         problem === null && <Progress label={text.loading} value={null} />

@@ -34,7 +34,7 @@ export const safetyMessages = {
     never: 'no end',
     usedOf: ({ used, uses }: Invite) => `${formatCount(used)} of ${formatCount(uses)}`,
     states: { open: 'open', used: 'used up', expired: 'expired', withdrawn: 'withdrawn' },
-    withdraw: 'Withdraw',
+    withdraw: (note: string) => (note === '' ? 'Withdraw' : `Withdraw “${note}”`),
     withdrawQuestion:
       'Withdraw this invite? Nobody else can join with it. Those who joined with it stay contributors.',
     withdrawConfirm: 'Withdraw it',
@@ -44,7 +44,9 @@ export const safetyMessages = {
   logScreen: {
     title: 'Log of admin acts',
     intro:
-      'Whatever an admin did, newest first. Each entry carries the hash of the one before it, so that one that was changed or left out shows.',
+      'Whatever an admin did, newest first. Each entry carries the hash of the one before it; this page checks them.',
+    broken: (sequence: number) =>
+      `Entry ${sequence} does not fit the one before it: something in this log was changed or left out.`,
     loading: 'Asking for the log',
     empty: 'Nothing has been done yet.',
     entries: 'Entries',
@@ -58,7 +60,6 @@ export const safetyMessages = {
       'sign-in-refused': 'sign-in refused',
       'sign-out': 'signed out',
       'token-rotated': 'sign-in link replaced',
-      'run-created': 'run created',
       pause: 'run paused',
       resume: 'run resumed',
       stop: 'run stopped',
@@ -77,6 +78,7 @@ export const safetyMessages = {
     confirm: 'Replace it',
     cancel: 'Keep it',
     made: 'The new link, shown only now',
-    madeHint: 'Keep it where you kept the old one. A start of the server makes another one unless it is set.',
+    madeHint:
+      'Keep it where you kept the old one. If the server is started with CHORALE_ADMIN_TOKEN, put the token of this link there: the old one is never valid again. Without that setting, every start prints a new link.',
   },
 } as const;

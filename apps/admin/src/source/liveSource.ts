@@ -122,7 +122,8 @@ export function createLiveSource(): AdminSource {
     audit: async (before, limit) => {
       const query = before === null ? '' : `&before=${before}`;
       const answer: unknown = await (await ask(`/api/admin/audit?limit=${limit}${query}`)).json();
-      return parseMessage(auditEntrySchema.array(), answer, 'log');
+      const entries = isRecord(answer) ? answer['entries'] : undefined;
+      return parseMessage(auditEntrySchema.array(), entries, 'log');
     },
     rotateToken: async () => {
       const answer: unknown = await (await ask('/api/admin/token/rotate', 'POST')).json();

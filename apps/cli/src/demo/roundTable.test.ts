@@ -57,18 +57,9 @@ describe('a line of the table', () => {
     ]);
   });
 
-  test('says so when there is no protection, and leaves out what was not measured', () => {
+  test('leaves out what was not measured or not priced yet', () => {
     const bare = { ...RECORD, spentEpsilon: null, testAccuracy: null, testLoss: null };
-    expect(cellsOf(roundTableLine(bare))).toEqual([
-      '7',
-      '3',
-      '2',
-      '-',
-      '-',
-      'no privacy',
-      '1,234,567',
-      '12.3',
-    ]);
+    expect(cellsOf(roundTableLine(bare))).toEqual(['7', '3', '2', '-', '-', '-', '1,234,567', '12.3']);
   });
 
   test('is as long as the header and the line under it, whatever is in it', () => {

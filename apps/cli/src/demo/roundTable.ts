@@ -16,7 +16,7 @@ export function roundTableHeader(): string {
   return `${titles}\n${'-'.repeat(titles.length)}`;
 }
 
-/** One line of the table; round 0 is the adapter before any training. */
+/** One line of the table; round 0 is the adapter before any training. `-`: not measured, or not priced yet. */
 export function roundTableLine(record: RoundRecord): string {
   const cells = [
     String(record.round),
@@ -24,7 +24,7 @@ export function roundTableLine(record: RoundRecord): string {
     String(record.received),
     record.testAccuracy === null ? '-' : `${(100 * record.testAccuracy).toFixed(1)} %`,
     record.testLoss === null ? '-' : record.testLoss.toFixed(4),
-    record.spentEpsilon === null ? 'no privacy' : record.spentEpsilon.toFixed(3),
+    record.spentEpsilon === null ? '-' : record.spentEpsilon.toFixed(3),
     record.round === 0 ? '-' : record.uplinkBytes.toLocaleString('en'),
     (record.durationMs / 1000).toFixed(1),
   ];

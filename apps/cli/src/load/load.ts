@@ -11,7 +11,7 @@ import { SyntheticContributor } from './syntheticContributor.ts';
 import { UpdatePool } from './updatePool.ts';
 
 export const LOAD_USAGE = `chorale load --server URL --clients N --rounds R [--run ID] [--invite CODE]
-             [--faults drop=P,delay=P,duplicate=P,corrupt=P] [--seed S] [--server-pid PID] [--json]
+             [--faults drop=P,delay=P,duplicate=P,corrupt=P] [--seed S] [--server-pid PID] [--limit-seconds N] [--json]
 
 Synthetic contributors, each over a socket of its own, with updates of the run's size, encoding and noise law and nothing
 else in them. For a test run on a server of yours: what they send is averaged like anything else.
@@ -20,6 +20,7 @@ else in them. For a test run on a server of yours: what they send is averaged li
                 late, it is sent again, a broken copy is sent first (default: nothing)
   --seed        of the faults (default 1)
   --server-pid  process of the server on this machine: its processor time and memory are reported too
+  --limit-seconds  gives up after so long, with exit code 1 (default 3600)
 
 Ends after R rounds, or with the run. Exit code 1 when the server did something it must not do ("violations").
 `;
@@ -37,6 +38,7 @@ export async function load(args: string[]): Promise<number> {
     faults: { type: 'string', default: '' },
     seed: { type: 'string', default: '1' },
     'server-pid': { type: 'string' },
+    'limit-seconds': { type: 'string', default: '3600' },
     json: { type: 'boolean', default: false },
   });
   const pid = values['server-pid'];
@@ -48,6 +50,7 @@ export async function load(args: string[]): Promise<number> {
     invite: values.invite,
     faults: parseFaults(values.faults),
     seed: wholeNumber('seed', values.seed, 0),
+    limitSeconds: wholeNumber('limit-seconds', values['limit-seconds'], 1),
     serverPid: pid === undefined ? null : wholeNumber('server-pid', pid, 1),
     onProgress: values.json ? () => undefined : (line) => process.stderr.write(`${line}\n`),
   });
@@ -64,6 +67,7 @@ type LoadOptions = {
   faults: FaultRates;
   seed: number;
   serverPid: number | null;
+  limitSeconds: number;
   onProgress: (line: string) => void;
 };
 
@@ -115,6 +119,10 @@ async function runLoad(options: LoadOptions): Promise<WholeReport> {
     let said = state.adapterVersion;
     while (!progress.done || !contributors.every(({ settled }) => settled)) {
       await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+      if (performance.now() - startedAtMs > 1000 * options.limitSeconds) {
+        tally.violation(`${rounds} rounds were not over after ${options.limitSeconds} s`);
+        break;
+      }
       if (progress.adapterVersion > said) onProgress(`adapter version ${(said = progress.adapterVersion)}`);
     }
     const seconds = (performance.now() - startedAtMs) / 1000;
@@ -135,7 +143,7 @@ async function runLoad(options: LoadOptions): Promise<WholeReport> {
       ...report,
       server: after && {
         cpuSeconds,
-        cpuSecondsPerMegabyte: cpuSeconds / (report.updates.uplinkBytes / 1e6),
+        cpuSecondsPerMegabyte: cpuSeconds / (Math.max(1, report.updates.uplinkBytes) / 1e6),
         peakRssBytes: after.peakRssBytes,
       },
     };

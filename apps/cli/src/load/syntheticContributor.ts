@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type {
   ContributorToServer,
   Handshake,
@@ -54,6 +54,7 @@ export class SyntheticContributor {
   readonly #options: SyntheticOptions;
   readonly #socket: Socket<ServerToContributor, ContributorToServer>;
   #identity: Identity | undefined;
+  readonly #newToken = randomBytes(32).toString('base64url');
   #joined = Promise.withResolvers<void>();
   /** Computed, and not answered yet. */
   #pending: Update | null = null;
@@ -104,7 +105,7 @@ export class SyntheticContributor {
     return {
       protocolVersion: PROTOCOL_VERSION,
       runId: run.runId,
-      ...(this.#identity ? { identity: this.#identity } : {}),
+      ...(this.#identity ? { identity: this.#identity } : { newToken: this.#newToken }),
       ...(invite && !this.#identity ? { invite } : {}),
     };
   }
@@ -140,10 +141,9 @@ export class SyntheticContributor {
       this.#joined.resolve();
     } catch (error) {
       const { code, message, retryable } = wireError(error);
-      if (code !== 'RUN_ENDED' && !retryable)
-        this.#joined.reject(new Error(`contributor ${number}: ${code}: ${message}`));
-      else if (retryable && !this.#closed && this.#socket.connected)
-        setTimeout(() => void this.#enter(), RETRY_MS);
+      // Once it has joined, an ended run only leaves its last update to be answered
+      if (!retryable) this.#joined.reject(new Error(`contributor ${number}: ${code}: ${message}`));
+      else if (!this.#closed && this.#socket.connected) setTimeout(() => void this.#enter(), RETRY_MS);
       tally.refusedConnection(code);
     }
     await this.#deliver();
@@ -212,10 +212,7 @@ export class SyntheticContributor {
     tally.answered(outcome, update.payload.byteLength, performance.now() - startedAtMs);
     if (outcome === 'accepted' && faults.happens('duplicate')) {
       tally.injected('duplicate');
-      const again = await this.#ask('update', { round: update.round }, update.payload).then(
-        (answer) => outcomeOf(() => parseResult(updateReceiptSchema, answer, 'update')),
-        () => null,
-      );
+      const again = await this.#offerAndSend(update);
       if (again !== 'duplicate' && again !== null)
         tally.violation(`an acknowledged update sent again: ${again}`);
     }

@@ -149,7 +149,7 @@ export function createFakeController(wanted: string | null): ContributorControll
           spentEpsilon,
         });
       settle('sending');
-      participate({ status: 'sending', round, payloadBytes });
+      participate({ status: 'sending', round, payloadBytes, trouble: null });
       await pause(500);
       if (mine !== generation) return;
       settle(round === 5 ? 'late' : 'accepted');
@@ -262,6 +262,7 @@ export function createFakeController(wanted: string | null): ContributorControll
       await pause(300);
       participate({ status: 'stopped', because: 'withdrawn', message: 'You left the run.' });
     },
+    startAnew: () => Promise.resolve(true),
   };
 }
 

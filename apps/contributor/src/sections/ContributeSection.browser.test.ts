@@ -157,3 +157,43 @@ test('a run by invitation says what to do without a code that counts', async () 
   await expect.element(page.getByRole('status')).toHaveTextContent('ask whoever runs this for a new one');
   await expect.element(page.getByRole('group', { name: 'When to contribute' })).not.toBeInTheDocument();
 });
+
+test('an update that the server does not take now says why it waits', async () => {
+  const sending = { status: 'sending', round: 4, payloadBytes: 49_232 } as const;
+  await show('private', { ...sending, trouble: null });
+  await expect.element(page.getByRole('status')).toHaveTextContent('Sending your update');
+  await expect.element(page.getByRole('status')).not.toHaveTextContent('again');
+  await show('private', { ...sending, trouble: { code: 'STORE_FULL', message: 'no room' } });
+  await expect
+    .element(page.getByRole('status'))
+    .toHaveTextContent(/sent again by itself: The server has no room left to store updates/);
+  await show('private', { ...sending, trouble: { code: 'TIMEOUT', message: 'No answer came.' } });
+  await expect.element(page.getByRole('status')).toHaveTextContent('by itself: No answer came.');
+});
+
+test('whoever the server does not know any more starts anew only after she has said so twice', async () => {
+  const message = 'The server may have been restored from an older backup.';
+  await show('private', { status: 'stopped', because: 'unknown-here', message });
+  const status = page.getByRole('status');
+  await expect.element(status).toHaveTextContent('The server does not know you any more');
+  await expect.element(status).toHaveTextContent(message);
+  await expect.element(status).toHaveTextContent('what this browser has spent in this run stays counted');
+  // The real one answers that the page is to be loaded again
+  const startedAnew = vi.spyOn(controller, 'startAnew').mockResolvedValue(false);
+  await page.getByRole('button', { name: 'Start as somebody new' }).click();
+  await expect.element(page.getByText(/new rounds add to it/)).toBeVisible();
+  expect(startedAnew).not.toHaveBeenCalled();
+  await page.getByRole('button', { name: 'Start as somebody new' }).click();
+  expect(startedAnew).toHaveBeenCalledOnce();
+});
+
+test.each([
+  ['replaced', 'You contribute from somewhere else now'],
+  ['run-over', 'The run is over'],
+  ['run-stopped', 'The run was stopped'],
+  ['refused', 'The server did not accept this device'],
+] as const)('the end "%s" is headed by its own words', async (because, title) => {
+  await show('private', { status: 'stopped', because, message: 'Why.' });
+  await expect.element(page.getByRole('status')).toHaveTextContent(title);
+  await expect.element(page.getByRole('button', { name: 'Start as somebody new' })).not.toBeInTheDocument();
+});

@@ -52,6 +52,9 @@ export function ContributeSection({ state, runState, controller }: ContributeSec
         accepted={accepted}
         onlyVisible={state.conditions?.choices.hidden ?? false}
       />
+      {participation.status === 'stopped' && participation.because === 'unknown-here' && (
+        <StartAnew controller={controller} />
+      )}
       <StateProgress participation={participation} />
       {!isPrivate && (
         <Notice kind="error" loud title={text.unprotected}>
@@ -134,6 +137,26 @@ function StateLine({
   );
 }
 
+/** Never by itself: a server that forgot her must not make one contributor two without her knowing. */
+function StartAnew({ controller }: { controller: ContributorController }) {
+  const { label, question, confirm, cancel } = text.startAnew;
+  const startAnew = async () => {
+    // The device was let go when taking part ended
+    if (await controller.startAnew()) location.reload();
+  };
+  return (
+    <div className="ch-row">
+      <ConfirmButton
+        label={label}
+        question={question}
+        confirmLabel={confirm}
+        cancelLabel={cancel}
+        onConfirm={startAnew}
+      />
+    </div>
+  );
+}
+
 /** Not read out: it changes every second. */
 function NextTry({ atMs }: { atMs: number | null }) {
   const nowMs = useNow();
@@ -195,7 +218,7 @@ function Controls({
 }
 
 /** Ends after which the same page can be tried again. */
-const START_OVER: readonly StopReason[] = ['device-error', 'other-tab', 'not-invited', 'refused'];
+const START_OVER: readonly StopReason[] = ['device-error', 'other-tab', 'not-invited', 'replaced', 'refused'];
 
 /** States that end, or get nowhere, when the tab is closed. */
 const KEEP_OPEN: readonly Participation['status'][] = [

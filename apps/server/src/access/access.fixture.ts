@@ -11,6 +11,7 @@ export function testAccess(options: Partial<AccessOptions> = {}): { access: Acce
   const store = options.store ?? openMemoryStore();
   const access = openAccess({
     adminToken: 'the-token',
+    adminTokenIsSet: true,
     limits: DEFAULT_LIMITS,
     publicOrigins: [],
     trustProxy: false,

@@ -16,6 +16,8 @@ import { KeyedBuckets } from './tokenBucket.ts';
 export type AccessOptions = {
   store: Store;
   adminToken: string;
+  /** As `openAdminAccess` has it. */
+  adminTokenIsSet: boolean;
   limits: Limits;
   publicOrigins: readonly string[];
   trustProxy: TrustProxy;
@@ -55,13 +57,20 @@ export function openAccess(options: AccessOptions): Access {
     admin: openAdminAccess(options.adminToken, {
       store,
       audit,
+      log,
+      tokenIsSet: options.adminTokenIsSet,
       signInsPerMinutePerAddress: limits.signInsPerMinutePerAddress,
       now,
     }),
     audit,
     limits,
     publicOrigins: options.publicOrigins,
-    addressOf: addressReader(options.trustProxy),
+    addressOf: addressReader(options.trustProxy, (proxy) =>
+      log.warn(
+        { proxy },
+        'X-Forwarded-For comes from an address that trustProxy does not name, so all behind it count as one: add it if it is your proxy',
+      ),
+    ),
     isOwnOrigin: originRule(options.publicOrigins),
     observer: options.observer,
     now,

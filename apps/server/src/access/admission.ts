@@ -1,39 +1,38 @@
 import type { BackendName, Handshake, Identity, ResolvedRun } from '@chorale/protocol';
 import { ChoraleError } from '@chorale/protocol';
 import type { Store } from '@chorale/store';
-import { hashToken, isContributor, newIdentity } from '../identity.ts';
+import { hashToken, isContributor, newContributorId } from '../identity.ts';
 import { isUsable } from './invites.ts';
 
-/** What a handshake proved: a contributor of the run, or somebody who may become one, by an invite where it takes one. */
-export type Admission = { contributorId: string | null; inviteId: string | null };
+/** Somebody who may become a contributor of the run, with the secret she made, by an invite where the run takes one. */
+export type Newcomer = { newToken: string; inviteId: string | null };
 
-/** Somebody who has no identity in the run yet. */
-export type Newcomer = { inviteId: string | null };
-
-/** Who joins: a proved contributor with her secret, or somebody new. */
+/** Whom a handshake proved: a contributor with her secret, or somebody new. */
 export type Who = Identity | Newcomer;
 
 /**
  * Decides who may open a socket to a run. Contributors need no invite any more, so withdrawing one shuts nobody out who
- * is in.
+ * is in; who joined with her secret and never heard the answer is one, and needs no second one.
  * @throws {ChoraleError} IDENTITY_INVALID, INVITE_REQUIRED, INVITE_INVALID
  */
 export function admit(
   store: Store,
   { runId, plan }: ResolvedRun,
-  { identity, invite }: Handshake,
+  { identity, newToken, invite }: Handshake,
   nowMs: number,
-): Admission {
+): Who {
   if (identity !== undefined) {
-    if (isContributor(store, runId, identity)) {
-      return { contributorId: identity.contributorId, inviteId: null };
-    }
+    if (isContributor(store, runId, identity)) return identity;
     throw new ChoraleError(
       'IDENTITY_INVALID',
       `expected the token of contributor ${identity.contributorId} in this run, got another; join without an identity to start as somebody new`,
     );
   }
-  if (plan.config.access === 'open') return { contributorId: null, inviteId: null };
+  // The schema asks for one of the two
+  if (newToken === undefined) throw new ChoraleError('MESSAGE_INVALID', 'expected an identity or a newToken');
+  const known = knownBy(store, runId, newToken);
+  if (known !== null) return known;
+  if (plan.config.access === 'open') return { newToken, inviteId: null };
   if (invite === undefined) {
     throw new ChoraleError(
       'INVITE_REQUIRED',
@@ -42,18 +41,24 @@ export function admit(
   }
   const found = store.findInvite(runId, hashToken(invite), nowMs);
   if (found === undefined) throw inviteInvalid();
-  return { contributorId: null, inviteId: found.inviteId };
+  return { newToken, inviteId: found.inviteId };
+}
+
+/** The contributor of this run who has made this secret; null when nobody has joined with it. */
+export function knownBy(store: Store, runId: string, newToken: string): Identity | null {
+  const contributorId = store.findContributor(runId, hashToken(newToken));
+  return contributorId === undefined ? null : { contributorId, token: newToken };
 }
 
 /**
  * Makes somebody new a contributor, and counts the use of her invite in the same transaction. The invite was good as her
- * socket opened; others may have used it up since.
+ * socket opened; others may have used it up since. Her secret must not be known yet, see `knownBy`.
  * @throws {ChoraleError} INVITE_REQUIRED, INVITE_INVALID
  */
 export function enrol(
   store: Store,
   { runId, plan }: ResolvedRun,
-  { inviteId }: Newcomer,
+  { newToken, inviteId }: Newcomer,
   backend: BackendName,
   nowMs: number,
 ): Identity {
@@ -65,9 +70,13 @@ export function enrol(
     const invite = store.listInvites(runId).find((one) => one.inviteId === inviteId);
     if (invite === undefined || !isUsable(invite, nowMs)) throw inviteInvalid();
   }
-  const { contributorId, token, tokenHash } = newIdentity();
-  store.addContributor(runId, { contributorId, tokenHash, backend }, inviteId ?? undefined);
-  return { contributorId, token };
+  const contributorId = newContributorId();
+  store.addContributor(
+    runId,
+    { contributorId, tokenHash: hashToken(newToken), backend },
+    inviteId ?? undefined,
+  );
+  return { contributorId, token: newToken };
 }
 
 function inviteInvalid(): ChoraleError {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from 'vitest';
-import { addressReader, limitKey } from './clientAddress.ts';
+import { addressReader, limitKey, networkKey } from './clientAddress.ts';
 
 const request = (remoteAddress: string | undefined, forwarded?: string) =>
   ({
@@ -30,6 +30,17 @@ describe('whom a request came from', () => {
     expect(addressOf(request('203.0.113.7', '1.1.1.1'))).toBe('203.0.113.7');
   });
 
+  it('comes with one word about a proxy that was forgotten, and none about strangers', () => {
+    const told: string[] = [];
+    const addressOf = addressReader(['127.0.0.1'], (proxy) => told.push(proxy));
+    addressOf(request('203.0.113.7', '1.1.1.1'));
+    addressOf(request('172.17.0.1'));
+    addressOf(request('127.0.0.1', '1.1.1.1'));
+    expect(told).toEqual([]);
+    for (let k = 0; k < 3; k++) addressOf(request('::ffff:172.17.0.1', '1.1.1.1'));
+    expect(told).toEqual(['172.17.0.1']);
+  });
+
   it('stays short, however long the header', () => {
     expect(addressReader(1)(request('127.0.0.1', 'x'.repeat(9_000))).length).toBeLessThanOrEqual(64);
   });
@@ -47,5 +58,6 @@ describe('what limits count by', () => {
     ['fe80::1%eth0', 'fe80:0:0:0::/64'],
   ])('%s is %s', (address, key) => {
     expect(limitKey(address)).toBe(key);
+    expect(networkKey(address)).toBe(key.includes('::/64') ? key.replace(/:[^:]+::\/64/, '::/48') : null);
   });
 });

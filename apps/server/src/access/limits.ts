@@ -4,6 +4,8 @@
  * machine) and still bound what one machine can take; docs/security.md has the reasons for each number.
  */
 export type Limits = {
+  /** Open WebSockets of all addresses together. */
+  connections: number;
   /** Open WebSockets of one address. Each may hold one message of the largest size in memory. */
   connectionsPerAddress: number;
   /** New contributors that one address may make in an hour; who comes back with an identity does not count. */
@@ -19,6 +21,7 @@ export type Limits = {
 };
 
 export const DEFAULT_LIMITS: Limits = {
+  connections: 12_000,
   connectionsPerAddress: 512,
   joinsPerAddressPerHour: 600,
   messagesPerSecond: 20,

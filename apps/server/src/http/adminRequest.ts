@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { ChoraleError } from '@chorale/protocol';
 import type { Access } from '../access/access.ts';
 import type { AdminCredentials } from '../adminAccess.ts';
 import { ADMIN_COOKIE } from '../adminAccess.ts';
+import { ownPageOnly } from './ownPage.ts';
 
 /** What a request could show that it is an admin's. */
 export function credentialsOf(request: FastifyRequest, access: Access): AdminCredentials {
@@ -23,9 +23,7 @@ export function actorOf(request: FastifyRequest, access: Access): { actor: strin
 export function adminsOnly(plugin: FastifyInstance, access: Access): void {
   plugin.addHook('onRequest', async (request, reply) => {
     // Reading too: a signed-in browser sends its cookie along from other ports of this machine
-    if (!access.isOwnOrigin(request.headers)) {
-      throw new ChoraleError('ORIGIN_REFUSED', "expected a request from this server's own page");
-    }
+    ownPageOnly(request, access);
     access.admin.require(credentialsOf(request, access));
     reply.header('cache-control', 'no-store');
   });

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { zipSync } from 'fflate';
-import { ADMIN_ACTIONS } from '@chorale/protocol';
+import { ADMIN_ACTIONS, wireError } from '@chorale/protocol';
 import type { Store } from '@chorale/store';
 import type { Access } from '../access/access.ts';
 import type { RunRegistry } from '../runs/runRegistry.ts';
@@ -23,9 +23,15 @@ export function addAdminRoutes(
       for (const action of ADMIN_ACTIONS) {
         admin.post<RunRequest>(`/:runId/${action}`, (request) => {
           const host = registry.get(request.params.runId);
-          const by = actorOf(request, access);
-          host.act(action);
-          access.audit.record(action, { ...by, runId: host.run.runId });
+          const about = { ...actorOf(request, access), runId: host.run.runId };
+          // Written down first: what cannot be is not done
+          access.audit.record(action, about);
+          try {
+            host.act(action);
+          } catch (error) {
+            access.audit.record(action, { ...about, detail: `not done: ${wireError(error).code}` });
+            throw error;
+          }
           return registry.detail(host);
         });
       }

@@ -32,6 +32,8 @@ it('answers every code of the one table with its own status; only code, message 
   const unforeseen = await app.inject('/fails');
   expect([unforeseen.statusCode, unforeseen.body.includes('secret')]).toEqual([500, false]);
   expect(problemsOf(lines)).toContain('GET /fails');
+  const failure = lines.find(({ msg }) => msg === 'GET /fails');
+  expect(failure).toMatchObject({ requestId: expect.stringMatching(/^req-/) as string });
   const noJson = await app.inject({
     method: 'POST',
     url: '/body',

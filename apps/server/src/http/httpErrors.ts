@@ -61,7 +61,7 @@ export function answerErrors(app: FastifyInstance, log: Log, observer: Observer)
     const status = known === error ? HTTP_STATUS[wire.code] : statusCode;
     const pathname = request.url.split('?')[0];
     if (status >= 500 && wire.code !== 'SERVER_CLOSING') {
-      log.error({ err: error }, `${request.method} ${pathname}`);
+      log.error({ err: error, requestId: request.id }, `${request.method} ${pathname}`);
     } else observer.refused('request', wire.code);
     return reply.status(status).send({ error: wire });
   });

@@ -5,6 +5,7 @@ import type { Store } from '@chorale/store';
 import type { Access } from '../access/access.ts';
 import { isContributor } from '../identity.ts';
 import type { RunRegistry } from '../runs/runRegistry.ts';
+import { ownPageOnly } from './ownPage.ts';
 import { secretCookie } from './secretCookie.ts';
 
 const IDENTITY_COOKIE = 'chorale_contributor';
@@ -27,7 +28,11 @@ export function addIdentityRoutes(
   app: FastifyInstance,
   { registry, store, access }: { registry: RunRegistry; store: Store; access: Access },
 ): void {
-  const ownPage = (request: RunRequest, reply: FastifyReply) => ownPageOnly(request, reply, registry, access);
+  const ownPage = (request: RunRequest, reply: FastifyReply) => {
+    ownPageOnly(request, access);
+    reply.header('cache-control', 'no-store');
+    return registry.get(request.params.runId).run;
+  };
 
   app.get('/api/runs/:runId/identity', (request: RunRequest, reply) => {
     const { runId } = ownPage(request, reply);
@@ -58,23 +63,6 @@ export function addIdentityRoutes(
       .status(204)
       .send();
   });
-}
-
-/** @throws {ChoraleError} ORIGIN_REFUSED, RUN_UNKNOWN */
-function ownPageOnly(
-  { headers, params }: RunRequest,
-  reply: FastifyReply,
-  registry: RunRegistry,
-  access: Access,
-) {
-  // A page of another port of this machine gets the cookie sent too, and a plain GET carries no Origin; browsers of
-  // today say with every request where it comes from
-  const site = headers['sec-fetch-site'];
-  if (!access.isOwnOrigin(headers) || (site !== undefined && site !== 'same-origin')) {
-    throw new ChoraleError('ORIGIN_REFUSED', "expected a request from this server's own page");
-  }
-  reply.header('cache-control', 'no-store');
-  return registry.get(params.runId).run;
 }
 
 function kept(cookie: string | undefined, runId: string, store: Store): KeptIdentity | null {

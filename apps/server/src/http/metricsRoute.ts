@@ -3,17 +3,28 @@ import { ChoraleError } from '@chorale/protocol';
 import { hashToken, tokenMatches } from '../identity.ts';
 import type { Metrics } from '../metrics.ts';
 
-/**
- * `/metrics` in Prometheus' text format: for programs of this machine, and for who has the token.
- * @param token null: only this machine
- */
-export function addMetricsRoute(app: FastifyInstance, metrics: Metrics, token: string | null): void {
+export type MetricsAccess = {
+  /** Null: nobody has one. */
+  token: string | null;
+  /**
+   * Programs of this machine need no token. Not where others reach this server: a proxy on this machine that says nothing
+   * of whom it asks for looks like one of them.
+   */
+  local: boolean;
+};
+
+/** `/metrics` in Prometheus' text format: for who has the token, and for programs of this machine. */
+export function addMetricsRoute(
+  app: FastifyInstance,
+  metrics: Metrics,
+  { token, local }: MetricsAccess,
+): void {
   const tokenHash = token === null ? null : hashToken(token);
   app.get('/metrics', async (request, reply) => {
-    if (!isLocal(request) && !hasToken(request, tokenHash)) {
+    if (!(local && isLocal(request)) && !hasToken(request, tokenHash)) {
       throw new ChoraleError(
         'ADMIN_REQUIRED',
-        'expected a request from this machine itself, or an Authorization header with the metrics token (CHORALE_METRICS_TOKEN)',
+        `expected an Authorization header with the metrics token (CHORALE_METRICS_TOKEN)${local ? ', or a request from this machine itself' : ''}`,
       );
     }
     return reply

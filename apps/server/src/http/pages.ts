@@ -31,7 +31,8 @@ export async function addPages(app: FastifyInstance, folders: PageFolders, acces
 
   app.get<{ Querystring: { token?: unknown } }>('/admin', (request, reply) => {
     const { token } = request.query;
-    if (token === undefined) return adminPage(reply);
+    // Who asks for the headers only, as programs that look at links do, signs nobody in
+    if (token === undefined || request.method === 'HEAD') return adminPage(reply);
     let session: string;
     try {
       session = access.admin.signIn(typeof token === 'string' ? token : '', access.addressOf(request.raw));

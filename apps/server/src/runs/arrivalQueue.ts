@@ -98,7 +98,7 @@ export class ArrivalQueue {
   #enqueue(arrival: Arrival): void {
     this.#waiting.push(arrival);
     this.#bytes += arrival.payload.byteLength;
-    this.#options.observer.updateQueue(this.#waiting.length);
+    this.#options.observer.updateQueue(this.#options.runId, this.#waiting.length);
     this.#flush ??= setImmediate(() => this.#flushNow());
   }
 
@@ -110,6 +110,6 @@ export class ArrivalQueue {
     this.#waiting = [];
     this.#bytes = 0;
     this.#options.receive(arrivals);
-    this.#options.observer.updateQueue(this.#waiting.length);
+    this.#options.observer.updateQueue(this.#options.runId, this.#waiting.length);
   }
 }

@@ -7,7 +7,7 @@ import type {
   StepContext,
   TransitionName,
 } from '@chorale/coordinator';
-import { nextTimeoutMs, openRound, serializeState, step } from '@chorale/coordinator';
+import { hasEnded, nextTimeoutMs, openRound, serializeState, step } from '@chorale/coordinator';
 import { ChoraleError } from '@chorale/protocol';
 import type { EngineRow, Store } from '@chorale/store';
 import type { Log } from '../log.ts';
@@ -24,6 +24,8 @@ export type EngineDriverOptions = {
   now: () => number;
   log: Log;
   observer: Observer;
+  /** Whether the bytes of updates stay when the run ends. */
+  keepUpdates: boolean;
   /** Does what the engine asks for; what it throws is tried again. */
   carryOut: (effect: RoundEffect) => void;
   /** Something that pages show has changed; called behind the effects. */
@@ -122,7 +124,11 @@ export class EngineDriver {
     const engine =
       durable === this.#state.durable
         ? null
-        : { status: durable.phase.status, engineState: serializeState(state) };
+        : {
+            status: durable.phase.status,
+            engineState: serializeState(state),
+            dropUpdates: hasEnded(durable.phase) && !this.#options.keepUpdates,
+          };
     try {
       if (write !== undefined) write(engine);
       else if (engine !== null) store.saveEngine(runId, engine);
@@ -133,8 +139,16 @@ export class EngineDriver {
     const before = this.#state;
     this.#state = state;
     this.#steppedAtMs = draft.nowMs;
-    this.#tell(before, draft);
     if (state !== before || effects.length > 0) this.#schedule(effects);
+    if (state.durable.phase.status !== 'aggregating') {
+      this.#settled?.resolve();
+      this.#settled = undefined;
+    }
+    try {
+      this.#tell(before, draft);
+    } catch {
+      // It has happened, whoever could not be told of it
+    }
   }
 
   /** One step, stored and taken over. @throws {ChoraleError} as `stepped` and `commit` */
@@ -144,16 +158,9 @@ export class EngineDriver {
 
   #tell(before: EngineState, { state, nowMs, transitions }: EngineDraft): void {
     const { runId, log, observer } = this.#options;
-    const { phase } = state.durable;
-    if (phase.status !== 'aggregating') {
-      this.#settled?.resolve();
-      this.#settled = undefined;
-    }
     if (transitions.length === 0) return;
-    log.info(
-      { transitions, round: roundOf(state) ?? roundOf(before), status: phase.status },
-      'the run went on',
-    );
+    const { status } = state.durable.phase;
+    log.info({ transitions, round: roundOf(state) ?? roundOf(before), status }, 'the run went on');
     if (!transitions.some((name) => name === 'round-abandoned' || name === 'round-parked')) return;
     const startedAtMs = openRound(before.durable.phase)?.startedAtMs ?? nowMs;
     observer.roundClosed(runId, 'abandoned', Math.max(0, nowMs - startedAtMs) / 1000);

@@ -35,20 +35,21 @@ export class LedgerMirror {
     const known = new Set(before);
     const added = [...new Set(rounds)].filter((round) => !known.has(round));
     if (added.length === 0) return before;
-    this.#store.chargeRounds(this.#runId, contributorId, added);
+    this.#store.chargeRounds(this.#runId, new Map([[contributorId, added]]));
     return [...before, ...added].toSorted((a, b) => a - b);
   }
 
   /**
-   * Charges a round whose update arrived, whatever becomes of it: its bytes were released.
-   * @returns whether it was not charged before
+   * Charges rounds whose updates arrived, whatever becomes of them: their bytes were released. One transaction.
+   * @returns whether any was not charged before
    */
-  charge(contributorId: string, round: number): boolean {
-    if (round > this.#roundCount) return false; // of no round of this run, so nothing that its plan could price
-    const before = this.#store.chargedRounds(this.#runId, contributorId);
-    if (before.includes(round)) return false;
-    this.#store.chargeRounds(this.#runId, contributorId, [round]);
-    return true;
+  charge(released: readonly { contributorId: string; round: number }[]): boolean {
+    const charges = new Map<string, number[]>();
+    for (const { contributorId, round } of released) {
+      if (round > this.#roundCount) continue; // of no round of this run, so nothing that its plan could price
+      charges.set(contributorId, [...(charges.get(contributorId) ?? []), round]);
+    }
+    return charges.size > 0 && this.#store.chargeRounds(this.#runId, charges) > 0;
   }
 
   /** Rounds of the contributor who is charged most; 0 without any. */

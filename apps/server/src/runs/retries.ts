@@ -24,11 +24,22 @@ export class Retries {
   /** It failed with this error: does it again in a while. */
   again(what: string, work: () => void, error: unknown): void {
     if (this.#closed) return;
-    this.#report(what, error);
+    // Before anybody is told: whatever a report does, the work is done again
+    this.later(what, work, RETRY_MS);
+    try {
+      this.#report(what, error);
+    } catch {
+      // Nobody can be told of this either
+    }
+  }
+
+  /** Does it so many milliseconds from now, and again until it succeeds. */
+  later(what: string, work: () => void, delayMs: number): void {
+    if (this.#closed) return;
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       this.run(what, work);
-    }, RETRY_MS);
+    }, delayMs);
     this.#timers.add(timer);
   }
 

@@ -29,6 +29,7 @@ export class RoundEvaluations {
   readonly #options: RoundEvaluationsOptions;
   #running = 0;
   #stopped = false;
+  #released = false;
 
   constructor(options: RoundEvaluationsOptions) {
     this.#options = options;
@@ -51,8 +52,9 @@ export class RoundEvaluations {
     this.#stopped = true;
   }
 
-  /** The thread and the model in it can go when nothing is measured any more. */
+  /** The thread and the model in it can go, as soon as nothing is measured any more. */
   release(): void {
+    this.#released = true;
     if (this.#running === 0) this.#options.evaluation?.dispose();
   }
 
@@ -80,6 +82,7 @@ export class RoundEvaluations {
       warning = `the evaluation of round ${round} failed: ${wireError(error).message}`;
     } finally {
       this.#running--;
+      if (this.#released) this.release();
     }
     engine.retries.run(`store the evaluation of round ${round}`, () => this.#store(round, metrics, warning));
   }

@@ -3,6 +3,7 @@ import { openAggregate, streams } from '@chorale/coordinator';
 import type { Binding, DecodedUpdate, RunPlan } from '@chorale/protocol';
 import { ChoraleError, decodeUpdate, trainedRangeOf } from '@chorale/protocol';
 import type { Store } from '@chorale/store';
+import { atOnce } from './inSlices.ts';
 
 export type RoundSumOptions = {
   runId: string;
@@ -36,18 +37,26 @@ type Totals = {
 export class RoundSum {
   readonly #options: RoundSumOptions;
   #totals: Totals | undefined;
+  /** The round whose updates could not be read. */
+  #unread: number | undefined;
 
   constructor(options: RoundSumOptions) {
     this.#options = options;
   }
 
   /**
-   * Makes this round's sum present, of what is stored of it now; to be called before more of it is stored.
-   * @throws {ChoraleError} a STORE_ code, or an UPDATE_ code when what is stored cannot be read
+   * Makes this round's sum present, of what is stored of it now; to be called before more of it is stored. What cannot be
+   * read leaves no sum, as in `add`.
    */
   open(round: number): void {
-    if (!streams(this.#options.plan.config.aggregation) || this.#totals?.round === round) return;
-    this.#totals = this.#fromStore(round);
+    if (!streams(this.#options.plan.config.aggregation)) return;
+    if (this.#totals?.round === round || this.#unread === round) return;
+    this.#totals = undefined;
+    try {
+      this.#totals = atOnce(this.#fromStore(round));
+    } catch {
+      this.#unread = round; // once is enough: this takes long, and each batch asks for it
+    }
   }
 
   /**
@@ -65,11 +74,13 @@ export class RoundSum {
   }
 
   /**
+   * Pauses between updates that are read and blocks of parameters that are sorted. No pause where the sum is there.
    * @param received how many updates the engine counted
-   * @throws {ChoraleError} INTERNAL when other updates are stored than the round counted; and as `open`
+   * @throws {ChoraleError} INTERNAL when other updates are stored than the round counted; a STORE_ code, or an UPDATE_ code
+   *   when what is stored cannot be read
    */
-  total(round: number, received: number): RoundTotal {
-    const totals = this.#totals?.round === round ? this.#totals : this.#fromStore(round);
+  *total(round: number, received: number): Generator<undefined, RoundTotal, undefined> {
+    const totals = this.#totals?.round === round ? this.#totals : yield* this.#fromStore(round);
     const { aggregate, correct, rows, counted } = totals;
     if (aggregate.count !== received) {
       throw new ChoraleError(
@@ -78,20 +89,24 @@ export class RoundSum {
       );
     }
     const localCounts = { correct: Number(correct), rows: Number(rows), contributors: counted };
-    return { meanUpdate: aggregate.finish(), localCounts };
+    return { meanUpdate: yield* aggregate.finishInSteps(), localCounts };
   }
 
-  /** The round is over; its sum can go. */
+  /** The round is over, or its sum in doubt: it can go. */
   forget(): void {
     this.#totals = undefined;
+    this.#unread = undefined;
   }
 
-  #fromStore(round: number): Totals {
+  *#fromStore(round: number): Generator<undefined, Totals, undefined> {
     const { runId, plan, binding, store } = this.#options;
     const { start, end } = trainedRangeOf(plan, round);
     const aggregate = openAggregate(plan.config.aggregation, end - start);
     const totals: Totals = { round, aggregate, correct: 0n, rows: 0n, counted: 0 };
-    for (const { bytes } of store.eachUpdate(runId, round)) addTo(totals, decodeUpdate(bytes, binding));
+    for (const { bytes } of store.eachUpdate(runId, round)) {
+      addTo(totals, decodeUpdate(bytes, binding));
+      yield undefined;
+    }
     return totals;
   }
 }

@@ -2,8 +2,8 @@ import type { RoundEndMessage, RoundRecord, RoundStartMessage } from '@chorale/p
 
 /** Those who are told what happens in a run. Implemented by the socket namespaces. */
 export type RunAudience = {
-  startRound(contributorId: string, message: RoundStartMessage, adapter: Uint8Array): void;
-  endRound(contributorId: string, message: RoundEndMessage): void;
+  startRound(contributorIds: readonly string[], message: RoundStartMessage, adapter: Uint8Array): void;
+  endRound(contributorIds: readonly string[], message: RoundEndMessage): void;
   /** A record was measured; to everybody in the run. */
   roundRecord(runId: string, record: RoundRecord): void;
   /** Something that pages show has changed. */

@@ -3,7 +3,7 @@ import type { Availability, Identity, JoinedMessage, JoinMessage, ResolvedRun } 
 import { ChoraleError } from '@chorale/protocol';
 import type { Store } from '@chorale/store';
 import type { Who } from '../access/admission.ts';
-import { enrol } from '../access/admission.ts';
+import { enrol, knownBy } from '../access/admission.ts';
 import { noteBackend } from '../identity.ts';
 import type { EngineDriver } from './engineDriver.ts';
 import type { LedgerMirror } from './ledgerMirror.ts';
@@ -97,6 +97,9 @@ export class RunContributors {
       noteBackend(store, run.runId, who.contributorId, backend);
       return who;
     }
+    // She may have joined on another socket since this one opened, and the answer there got lost
+    const known = knownBy(store, run.runId, who.newToken);
+    if (known !== null) return known;
     if (chargedRounds.length > 0) {
       throw new ChoraleError(
         'MESSAGE_INVALID',

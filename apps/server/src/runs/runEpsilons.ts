@@ -21,6 +21,11 @@ export class RunEpsilons {
     this.#price = price;
   }
 
+  /** Whether rounds of this run cost anything. */
+  get protects(): boolean {
+    return this.#price !== null;
+  }
+
   /**
    * Epsilon after so many rounds, rounded up; null when nothing is protected.
    * @throws {RangeError} it has not been prepared

@@ -79,7 +79,7 @@ describe('updates of one turn of the event loop', () => {
     expect(watched.batches).toEqual([{ size: 2, withEngine: false }]);
     expect(site.store.chargedRounds(site.run.runId, a)).toEqual([1]);
     expect(site.store.chargedRounds(site.run.runId, b)).toEqual([2]);
-    expect(site.store.getContributor(site.run.runId, a)).toMatchObject({ lastRefusal: 'UPDATE_NOT_FINITE' });
+    expect([a, b].map((id) => site.host.lastRefusal(id))).toEqual(['UPDATE_NOT_FINITE', 'UPDATE_MALFORMED']);
     expect(await site.send(b, 1, U2)).toBe('accepted');
     expect(await adapter(1)).toEqual(meanOf(U1, U2, U3));
   });
@@ -235,6 +235,19 @@ describe('a host that is parked', () => {
     site.reopen();
     expect(site.host.view()).toMatchObject({ status: 'training', round: 1, received: 1 });
   });
+});
+
+it.each([false, true])('ends with the bytes of its updates kept: %s', async (keepUpdates) => {
+  site = await HostSite.open({ keepUpdates });
+  const [a] = site.join(3);
+  await until(() => site.starts.length === 3, 'the round');
+  expect(await site.send(a!, 1, [1, 2, 3, 4])).toBe('accepted');
+  const { runId } = site.run;
+  expect([...site.store.eachUpdate(runId, 1)]).toHaveLength(1);
+  site.host.act('stop');
+  expect(site.store.getRun(runId)!.status).toBe('stopped');
+  expect([...site.store.eachUpdate(runId, 1)]).toHaveLength(keepUpdates ? 1 : 0);
+  expect(site.store.receivedContributors(runId, 1)).toEqual([a]);
 });
 
 it('bounds what waits: an update beyond it may be sent again', async () => {

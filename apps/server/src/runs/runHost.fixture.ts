@@ -8,12 +8,15 @@ import { bindingOf, encodeUpdate, hashPlan, parseRunConfig, updateBytes } from '
 import type { Store } from '@chorale/store';
 import { openSqliteStore } from '@chorale/store';
 import type { Who } from '../access/admission.ts';
+import { randomToken } from '../identity.ts';
+import type { Log } from '../log.ts';
 import type { Observer } from '../observer.ts';
 import { noObserver } from '../observer.ts';
 import type { Evaluation } from '../serverParts.ts';
 import { recordedLog } from '../testing/recordedLog.ts';
 import type { RunHostOptions } from './runHost.ts';
 import { RunHost } from './runHost.ts';
+import type { PriceRounds } from './runEpsilons.ts';
 import { RunEpsilons } from './runEpsilons.ts';
 import { steadyClock } from './steadyClock.ts';
 
@@ -22,6 +25,10 @@ export type HostSiteOptions = {
   parameterCount?: number;
   keepUpdates?: boolean;
   evaluation?: Evaluation;
+  priceRounds?: PriceRounds;
+  priceLimitMs?: number;
+  /** Instead of `logged`. */
+  log?: Log;
   observer?: Partial<Observer>;
   /** Stands between the host and the real store. */
   wrap?: (store: Store) => Store;
@@ -98,19 +105,23 @@ export class HostSite {
       stored: this.store.getRun(this.run.runId)!,
       store: wrap(this.store),
       audience: {
-        startRound: (contributorId, { round, attempt }) =>
-          this.starts.push({ contributorId, round, attempt }),
-        endRound: (_, message) => this.ends.push(message),
+        startRound: (contributorIds, { round, attempt }) => {
+          for (const contributorId of contributorIds) this.starts.push({ contributorId, round, attempt });
+        },
+        endRound: (contributorIds, message) => {
+          for (const _ of contributorIds) this.ends.push(message);
+        },
         roundRecord: (_, record) => this.records.push(record),
         changed: () => undefined,
         dropConnection: () => undefined,
       },
       evaluation,
-      epsilons: new RunEpsilons(null),
+      epsilons: new RunEpsilons(this.#options.priceRounds ?? null),
+      priceLimitMs: this.#options.priceLimitMs,
       localCountsNoiseStdDev: this.run.plan.config.localMetrics ? 3 : null,
       timing: { ...DEFAULT_ROUND_TIMING, backoffMs: 1, reconnectGraceMs: 50 },
       keepUpdates,
-      log: this.logged.log,
+      log: this.#options.log ?? this.logged.log,
       observer: { ...noObserver, ...observer },
       now: steadyClock(),
     };
@@ -129,7 +140,7 @@ export class HostSite {
 
   /** So many new contributors, joined, in the order of their ids. */
   join(count: number): string[] {
-    const ids = Array.from({ length: count }, () => this.#join({ inviteId: null }));
+    const ids = Array.from({ length: count }, () => this.#join({ newToken: randomToken(), inviteId: null }));
     return ids.toSorted();
   }
 

@@ -11,16 +11,19 @@ import {
 import type {
   AdminAction,
   Availability,
+  ErrorCode,
   Handshake,
   JoinedMessage,
   JoinMessage,
+  OfferAnswer,
+  OfferMessage,
   ResolvedRun,
   RunState,
   UpdateReceipt,
 } from '@chorale/protocol';
 import { ChoraleError, bindingOf, largestUpdateBytes } from '@chorale/protocol';
 import type { Store, StoredRun } from '@chorale/store';
-import type { Admission, Who } from '../access/admission.ts';
+import type { Who } from '../access/admission.ts';
 import { admit } from '../access/admission.ts';
 import type { Log } from '../log.ts';
 import type { Observer } from '../observer.ts';
@@ -29,6 +32,7 @@ import { ArrivalQueue } from './arrivalQueue.ts';
 import { EngineDriver } from './engineDriver.ts';
 import { GlobalAdapters } from './globalAdapters.ts';
 import { LedgerMirror } from './ledgerMirror.ts';
+import { OfferCheck } from './offerCheck.ts';
 import { RefusalNotes } from './refusalNotes.ts';
 import { RoundCloser } from './roundCloser.ts';
 import { RoundEvaluations } from './roundEvaluations.ts';
@@ -51,6 +55,8 @@ export type RunHostOptions = {
   timing: RoundTiming;
   /** Whether the bytes of a round's updates stay when it is aggregated. */
   keepUpdates: boolean;
+  /** How long a closed round waits for its price; then its record is stored without. */
+  priceLimitMs?: number | undefined;
   /** Its lines carry the run's id. */
   log: Log;
   observer: Observer;
@@ -73,6 +79,8 @@ export class RunHost {
   readonly #engine: EngineDriver;
   readonly #contributors: RunContributors;
   readonly #sum: RoundSum;
+  readonly #offers: OfferCheck;
+  readonly #refusals: RefusalNotes;
   readonly #queue: ArrivalQueue;
   readonly #closer: RoundCloser;
   readonly #evaluations: RoundEvaluations;
@@ -97,6 +105,7 @@ export class RunHost {
     const sum = new RoundSum(shared);
     const engine = new EngineDriver({
       ...shared,
+      keepUpdates: options.keepUpdates,
       rules: this.#rules,
       state: restoreState(stored.engineState, this.#rules, now(), (round) =>
         store.receivedContributors(runId, round),
@@ -107,14 +116,16 @@ export class RunHost {
         if (this.ended) this.#release();
       },
     });
-    const check = new UpdateCheck(plan, binding, options.localCountsNoiseStdDev !== null);
-    const refusals = new RefusalNotes(store, runId, changed);
+    const check = new UpdateCheck(plan, binding, options.localCountsNoiseStdDev);
+    const refusals = new RefusalNotes({ ...shared, changed });
     const receiver = new UpdateReceiver({ ...shared, check, engine, sum, ledgers, refusals });
     this.ledgers = ledgers;
+    this.#refusals = refusals;
     this.#adapters = adapters;
     this.#sum = sum;
     this.#engine = engine;
     this.#contributors = new RunContributors({ ...options, run: stored.run, engine, ledgers });
+    this.#offers = new OfferCheck({ ...shared, engine, refusals });
     this.#queue = new ArrivalQueue({
       ...shared,
       limitBytes: Math.max(QUEUE_BYTES, 2 * largestUpdateBytes(plan)),
@@ -122,16 +133,17 @@ export class RunHost {
     });
     this.#closer = new RoundCloser({ ...options, ...shared, engine, sum, ledgers });
     this.#evaluations = new RoundEvaluations({ ...options, ...shared, engine, adapters });
+    // Before anybody can reach this run, who would wait for it
+    const open = openRound(engine.state.durable.phase);
+    if (open) sum.open(open.round);
   }
 
   /** Goes on where the stored state was. */
   start(): void {
+    this.#closer.fillInEpsilons();
     if (this.ended) return;
     this.#engine.start(owedEffects(this.#engine.state));
     this.#evaluations.measureStart();
-    // Ahead of the first update, which would wait for it
-    const open = openRound(this.#engine.state.durable.phase);
-    if (open) this.#sum.open(open.round);
   }
 
   /**
@@ -152,6 +164,7 @@ export class RunHost {
     this.#queue.park();
     this.#engine.close();
     this.#evaluations.close();
+    this.#refusals.close();
   }
 
   /** An ended run needs no model, and no sum, in memory. */
@@ -177,13 +190,18 @@ export class RunHost {
     return this.#contributors.presence(contributorId);
   }
 
+  /** What her last update was refused for, since this server started. */
+  lastRefusal(contributorId: string): ErrorCode | undefined {
+    return this.#refusals.of(contributorId);
+  }
+
   /* ------------------------------------------------ contributors ------------------------------------------------ */
 
   /**
    * What a handshake proves of who opens a socket to this run.
    * @throws {ChoraleError} IDENTITY_INVALID, INVITE_REQUIRED, INVITE_INVALID
    */
-  admit(handshake: Handshake): Admission {
+  admit(handshake: Handshake): Who {
     return admit(this.#options.store, this.run, handshake, Date.now());
   }
 
@@ -206,6 +224,16 @@ export class RunHost {
   disconnect(contributorId: string, connectionId: string): void {
     // One that the server itself ends says nothing about the contributor
     if (!this.#parked) this.#contributors.disconnect(contributorId, connectionId);
+  }
+
+  /**
+   * What an update would be answered, as far as its bytes are not needed; `send` when they are.
+   * @throws {ChoraleError} SERVER_CLOSING, RUN_ENDED, a STORE_ code, or the UPDATE_ code that it would get
+   */
+  weighOffer(contributorId: string, offer: OfferMessage): OfferAnswer {
+    if (this.#parked)
+      throw new ChoraleError('SERVER_CLOSING', 'the server is being stopped; offer it again then');
+    return this.#offers.answer(contributorId, offer);
   }
 
   /**
@@ -232,8 +260,7 @@ export class RunHost {
       case 'end-round': {
         const { type: _, contributorIds, ...facts } = effect;
         const message = { runId: this.run.runId, ...facts };
-        for (const contributorId of contributorIds) this.#options.audience.endRound(contributorId, message);
-        return;
+        return this.#options.audience.endRound(contributorIds, message);
       }
       case 'aggregate':
         return this.#closer.close();
@@ -259,8 +286,6 @@ export class RunHost {
       this.epsilons.prepare([this.ledgers.most() + 1], 'urgent').catch(() => undefined);
     }
     const message = { runId: this.run.runId, round, attempt, adapterVersion, timeLeftMs };
-    for (const contributorId of contributorIds) {
-      this.#options.audience.startRound(contributorId, message, adapter);
-    }
+    this.#options.audience.startRound(contributorIds, message, adapter);
   }
 }

@@ -36,6 +36,10 @@ export type RunRegistryOptions = {
   observer: Observer;
 };
 
+/** How a config whose run has ended comes to another one. */
+const AGAIN =
+  'For another run start the server once with --new-run, or give the config another name; contributors spend their epsilon anew in it';
+
 /** Six digits and a comma: no run has a round beyond 100,000. */
 const ROUND_JSON_BYTES = 7;
 
@@ -49,6 +53,8 @@ export class RunRegistry {
   readonly #hosts = new Map<string, RunHost>();
   /** Name in its config → why a run of that name that has not ended could not be opened. */
   readonly #unopened = new Map<string, unknown>();
+  /** Name in its config → the newest run of it, when that has ended and cannot be read. */
+  readonly #unread = new Map<string, string>();
   /** Of the models of all runs, by hash. */
   readonly #pieces = new Map<string, ModelPiece>();
 
@@ -118,16 +124,33 @@ export class RunRegistry {
   }
 
   /**
-   * The run of this plan that has not ended, else a new one.
+   * The run of this plan that has not ended; else the newest run of its name when that has ended; else a new one. A server
+   * that is started again by itself must not begin a run anew: contributors would pay for it again.
+   * @param newRun whether a new run follows one that has ended
    * @throws {ChoraleError} CONFIG_INVALID or a STORE_ code: a run of this name has not ended and could not be opened, and
-   *   a new one beside it would start from zero what contributors think goes on
+   *   a new one beside it would start from zero what contributors think goes on; or it has ended and cannot be shown
    */
-  resumeOrCreate(prepared: PreparedRun): RunHost {
+  resumeOrCreate(prepared: PreparedRun, newRun: boolean): RunHost {
     const going = this.list().findLast((host) => !host.ended && host.run.planHash === prepared.planHash);
     if (going !== undefined) return going;
     const { name } = prepared.plan.config;
     if (this.#unopened.has(name)) throw this.#unopened.get(name);
-    return this.create(prepared);
+    if (newRun) return this.create(prepared);
+    const unread = this.#unread.get(name);
+    if (unread !== undefined) {
+      throw new ChoraleError(
+        'CONFIG_INVALID',
+        `expected a config without a run, run ${unread} of "${name}" has ended and this version cannot show it. ${AGAIN}`,
+      );
+    }
+    const newest = this.list().findLast(({ run }) => run.plan.config.name === name);
+    if (newest === undefined || !newest.ended) return this.create(prepared);
+    const { status, reason } = newest.view();
+    this.#options.log.warn(
+      { runId: newest.run.runId, status, reason },
+      `run ${newest.run.runId} of "${name}" has ended (${status}); it is shown as it is, and no new run starts. ${AGAIN}`,
+    );
+    return newest;
   }
 
   create(prepared: PreparedRun): RunHost {
@@ -190,6 +213,7 @@ export class RunRegistry {
     try {
       requireThisVersion(stored.run);
       this.#open(stored);
+      this.#unread.delete(stored.run.plan.config.name);
     } catch (error) {
       this.#unopened.set(stored.run.plan.config.name, error);
       this.#options.log.error(
@@ -201,9 +225,12 @@ export class RunRegistry {
 
   /** What ended need only be read, so no version of the program is too new for it to serve the others. */
   #openEnded(stored: StoredRun): void {
+    const { name } = stored.run.plan.config;
     try {
       this.#open({ ...stored, run: resolvedRunSchema.parse(stored.run) });
+      this.#unread.delete(name);
     } catch (error) {
+      this.#unread.set(name, stored.run.runId);
       this.#options.log.warn(
         { err: error, runId: stored.run.runId },
         `run ${stored.run.runId} has ended and cannot be read by this version of Chorale; it is left out, its data stay`,

@@ -32,7 +32,7 @@ export async function runDetail(host: RunHost, store: Store): Promise<RunDetail>
     rounds: facts.rounds,
     chargedRounds: facts.chargedRounds,
     spentEpsilon: epsilons.of(facts.chargedRounds),
-    lastRefusal: facts.lastRefusal,
+    lastRefusal: host.lastRefusal(contributorId) ?? facts.lastRefusal,
   }));
   return {
     ...publicRun(host, store),

@@ -1,20 +1,27 @@
 import type { NormWindow } from '@chorale/coordinator';
 import { checkNorm, normWindow } from '@chorale/coordinator';
+import type { LocalCounts } from '@chorale/privacy';
 import type { Binding, DecodedUpdate, RunPlan } from '@chorale/protocol';
-import { ChoraleError, boundRound, decodeUpdate } from '@chorale/protocol';
+import { ChoraleError, boundRound, decodeUpdate, rowLimit } from '@chorale/protocol';
+
+/** An honest count's noise is beyond so many standard deviations with a probability under 3e-12. */
+const COUNT_DEVIATIONS = 7;
 
 /** All that can be said against an update without knowing where the run is. */
 export class UpdateCheck {
   readonly #plan: RunPlan;
   readonly #binding: Binding;
-  readonly #wantsLocalCounts: boolean;
+  readonly #localCountsNoiseStdDev: number | null;
   #window: { round: number; window: NormWindow | null } | undefined;
 
-  /** @param wantsLocalCounts whether the run asks for them; an update that has them unasked, or lacks them, is refused */
-  constructor(plan: RunPlan, binding: Binding, wantsLocalCounts: boolean) {
+  /**
+   * @param localCountsNoiseStdDev noise in each of an update's two local counts; null when the run asks for none: an update
+   *   that has them unasked, or lacks them, is refused
+   */
+  constructor(plan: RunPlan, binding: Binding, localCountsNoiseStdDev: number | null) {
     this.#plan = plan;
     this.#binding = binding;
-    this.#wantsLocalCounts = wantsLocalCounts;
+    this.#localCountsNoiseStdDev = localCountsNoiseStdDev;
   }
 
   /** @throws {ChoraleError} UPDATE_MALFORMED: no update of this run and round, so nothing that its plan could price */
@@ -30,16 +37,36 @@ export class UpdateCheck {
   /** @throws {ChoraleError} UPDATE_MALFORMED, UPDATE_SIZE, UPDATE_NOT_FINITE, UPDATE_OUT_OF_WINDOW */
   read(payload: Uint8Array): DecodedUpdate {
     const update = decodeUpdate(payload, this.#binding);
-    if ((update.localCounts !== null) !== this.#wantsLocalCounts) {
+    const wantsLocalCounts = this.#localCountsNoiseStdDev !== null;
+    if ((update.localCounts !== null) !== wantsLocalCounts) {
       throw new ChoraleError(
         'UPDATE_MALFORMED',
-        `expected an update ${this.#wantsLocalCounts ? 'with' : 'without'} local counts, as the plan says; reload the page to get the current program`,
+        `expected an update ${wantsLocalCounts ? 'with' : 'without'} local counts, as the plan says; reload the page to get the current program`,
       );
     }
     if (this.#window?.round !== update.round) {
       this.#window = { round: update.round, window: normWindow(this.#plan, update.round) };
     }
     if (this.#window.window !== null) checkNorm(update.values, this.#window.window);
+    if (update.localCounts !== null) this.#checkCounts(update.localCounts);
     return update;
+  }
+
+  /**
+   * Counts of at most `rowLimit` rows, which is all a tab reads, with the run's noise. That is drawn as integers, discrete
+   * Gaussian noise of a deviation rounded up.
+   */
+  #checkCounts(counts: LocalCounts): void {
+    const { config } = this.#plan;
+    if (config.aggregation.normWindow === 'off' || this.#localCountsNoiseStdDev === null) return;
+    const margin = COUNT_DEVIATIONS * Math.ceil(this.#localCountsNoiseStdDev) + 1;
+    const most = rowLimit(config) + margin;
+    for (const [name, count] of Object.entries(counts)) {
+      if (count >= -margin && count <= most) continue;
+      throw new ChoraleError(
+        'UPDATE_OUT_OF_WINDOW',
+        `expected local counts from ${-margin} to ${most}, as this run's rows and noise make them, got ${count} for ${name}; reload the page to get the current program`,
+      );
+    }
   }
 }

@@ -4,11 +4,14 @@ import type { DecodedUpdate, UpdateReceipt } from '@chorale/protocol';
 import { ChoraleError } from '@chorale/protocol';
 import type { Store, StoredUpdate } from '@chorale/store';
 import { sha256Of } from '../fileStore.ts';
+import type { Log } from '../log.ts';
+import type { Observer } from '../observer.ts';
 import type { Arrival } from './arrivalQueue.ts';
 import type { EngineDriver } from './engineDriver.ts';
 import type { LedgerMirror } from './ledgerMirror.ts';
 import type { RefusalNotes } from './refusalNotes.ts';
 import type { RoundSum } from './roundSum.ts';
+import { retryableStoreError, storedHash } from './storedHash.ts';
 import type { UpdateCheck } from './updateCheck.ts';
 
 export type UpdateReceiverOptions = {
@@ -19,6 +22,8 @@ export type UpdateReceiverOptions = {
   sum: RoundSum;
   ledgers: LedgerMirror;
   refusals: RefusalNotes;
+  log: Log;
+  observer: Observer;
 };
 
 type Accepted = StoredUpdate & { round: number; receivedAtMs: number; update: DecodedUpdate };
@@ -41,7 +46,10 @@ export class UpdateReceiver {
     this.#options = options;
   }
 
-  /** Answers all of them. When the transaction fails nothing has changed, and each may be sent again. */
+  /**
+   * Answers all of them, in at most two transactions: of the accepted ones, and of the charges of the others. When the
+   * first fails nothing has changed, and each may be sent again.
+   */
   receive(arrivals: readonly Arrival[]): void {
     const { engine, sum } = this.#options;
     let accepted: ReadonlyMap<string, Accepted>;
@@ -54,28 +62,41 @@ export class UpdateReceiver {
       ({ accepted } = batch);
       if (accepted.size > 0) batch.commit();
     } catch (error) {
-      for (const { reject } of arrivals) reject(error);
+      const told = retryableStoreError(error);
+      for (const { reject } of arrivals) reject(told);
       return;
     }
     for (const { update } of accepted.values()) sum.add(update);
-    for (const [i, decision] of decisions.entries()) this.#answer(arrivals[i]!, decision);
+    const chargeError = this.#charge(arrivals.filter((_, i) => isReleased(decisions[i]!)));
+    for (const [i, decision] of decisions.entries()) this.#answer(arrivals[i]!, decision, chargeError);
   }
 
-  #answer(arrival: Arrival, decision: Decision): void {
-    const { round, contributorId, resolve, reject } = arrival;
+  /**
+   * Late, of another cohort, with values that no update has: it counts. An accepted one is charged as it is stored.
+   * @returns why they could not be charged, so that whoever sent them sends them again; undefined when they are
+   */
+  #charge(released: readonly Arrival[]): unknown {
+    const { ledgers, refusals } = this.#options;
+    try {
+      if (ledgers.charge(released)) refusals.changed();
+      return undefined;
+    } catch (error) {
+      return retryableStoreError(error);
+    }
+  }
+
+  #answer(
+    { round, contributorId, resolve, reject }: Arrival,
+    decision: Decision,
+    chargeError: unknown,
+  ): void {
     if (decision.kind !== 'refused') {
       const receipt: UpdateReceipt = { round, duplicate: decision.kind === 'duplicate' };
       return resolve(receipt);
     }
-    try {
-      const { ledgers, refusals } = this.#options;
-      // Late, of another cohort, with values that no update has: it counts. An accepted one is charged as it is stored
-      if (decision.released && ledgers.charge(contributorId, round)) refusals.changed();
-      refusals.note(contributorId, decision.error);
-      reject(decision.error);
-    } catch (error) {
-      reject(error);
-    }
+    if (decision.released && chargeError !== undefined) return reject(chargeError);
+    this.#options.refusals.note(contributorId, decision.error);
+    reject(decision.error);
   }
 }
 
@@ -90,7 +111,6 @@ class Batch {
     this.#draft = options.engine.draft();
   }
 
-  /** @throws {ChoraleError} a STORE_ code: nothing can be decided now */
   decide(arrival: Arrival): Decision {
     let released = false;
     try {
@@ -99,7 +119,7 @@ class Batch {
       released = true;
       return this.#judge(arrival);
     } catch (error) {
-      if (isStoreError(error)) throw error;
+      if (isStoreError(error)) this.#reportUnread(error);
       return { kind: 'refused', error, released };
     }
   }
@@ -116,7 +136,7 @@ class Batch {
     const { runId, store, check, engine } = this.#options;
     const sha256 = sha256Of(payload);
     const key = `${round}/${contributorId}`;
-    const stored = this.accepted.get(key)?.sha256 ?? store.getUpdateHash(runId, round, contributorId);
+    const stored = this.accepted.get(key)?.sha256 ?? storedHash(store, runId, round, contributorId);
     const asked = { round, contributorId, sha256 };
     // The same bytes were read when they were accepted
     if (stored !== undefined) return { kind: this.#checked(asked, stored) };
@@ -127,12 +147,24 @@ class Batch {
     return { kind: 'accepted' };
   }
 
+  /** One damaged row is no reason to refuse what came with this arrival. */
+  #reportUnread(error: ChoraleError): void {
+    const { log, observer } = this.#options;
+    const cause = error.cause instanceof ChoraleError ? error.cause : error;
+    log.error({ err: cause }, 'could not look up an update');
+    observer.storeFailed(cause.code);
+  }
+
   #checked(update: Parameters<typeof checkUpdate>[1], stored: string | undefined): 'accepted' | 'duplicate' {
     const state: EngineState = this.#draft.state;
     return checkUpdate(state, update, stored) === 'duplicate' ? 'duplicate' : 'accepted';
   }
 }
 
-function isStoreError(error: unknown): boolean {
+function isReleased(decision: Decision): boolean {
+  return decision.kind === 'refused' && decision.released;
+}
+
+function isStoreError(error: unknown): error is ChoraleError {
   return error instanceof ChoraleError && error.code.startsWith('STORE_');
 }

@@ -55,7 +55,8 @@ describe('what is in force', () => {
       pages: [resolve(REPOSITORY_ROOT, 'apps/contributor/dist'), resolve(REPOSITORY_ROOT, 'apps/admin/dist')],
     });
     expect([...new Set(read.sources.values())]).toEqual(['default']);
-    expect(read).toMatchObject({ json: false, help: false, printSettings: false });
+    expect(read).toMatchObject({ json: false, help: false, printSettings: false, newRun: false });
+    expect(readSettings(['--new-run'], {}).newRun).toBe(true);
   });
 
   it('is the command line before the environment before the file, each setting for itself', () => {
@@ -92,7 +93,7 @@ describe('what is in force', () => {
         CHORALE_PUBLIC_ORIGINS: 'https://a.example, http://127.0.0.1:8788',
         CHORALE_LOG_FORMAT: 'json',
         CHORALE_KEEP_UPDATES: 'all',
-        CHORALE_METRICS_TOKEN: 'scrape-me-please',
+        CHORALE_METRICS_TOKEN: 'scrape-me-please-and-often',
       },
     );
     expect(settings).toMatchObject({
@@ -102,7 +103,7 @@ describe('what is in force', () => {
       publicOrigins: ['https://a.example', 'http://127.0.0.1:8788'],
       logFormat: 'json',
       keepUpdates: 'all',
-      metricsToken: 'scrape-me-please',
+      metricsToken: 'scrape-me-please-and-often',
     });
     expect(readSettings(['--trust-proxy', 'loopback,10.0.0.0/8'], {}).settings.trustProxy).toEqual([
       'loopback',
@@ -126,8 +127,8 @@ describe('what is in force', () => {
   });
 
   it('is shown with where it comes from, without the secrets', () => {
-    const path = file({ adminToken: 'the-admin-token' });
-    const env = { CHORALE_METRICS_TOKEN: 'the-metrics-token', CHORALE_SETTINGS: path };
+    const path = file({ adminToken: 'the-admin-token-of-the-file' });
+    const env = { CHORALE_METRICS_TOKEN: 'the-metrics-token-of-here', CHORALE_SETTINGS: path };
     const shown = shownSettings(readSettings(['--port', '0', '--print-settings'], env));
     expect(shown.map(({ name }) => name)).toEqual(SETTING_ENTRIES.map(({ name }) => name));
     expect(shown).toContainEqual({ name: 'port', value: 0, source: '--port' });
@@ -216,9 +217,9 @@ describe('what is refused, by its name and its place', () => {
   });
 
   it('a secret that is too short, without telling it', () => {
-    const found = problems([], { CHORALE_ADMIN_TOKEN: 'short12' });
-    expect(found).toEqual([expect.stringMatching(/^CHORALE_ADMIN_TOKEN: adminToken: expected 8 to 200/)]);
-    expect(found[0]).not.toContain('short12');
+    const found = problems([], { CHORALE_ADMIN_TOKEN: '23-characters-are-short' });
+    expect(found).toEqual([expect.stringMatching(/^CHORALE_ADMIN_TOKEN: adminToken: expected 24 to 200/)]);
+    expect(found[0]).not.toContain('23-characters-are-short');
   });
 });
 

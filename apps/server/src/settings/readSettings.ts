@@ -13,11 +13,17 @@ export type ReadSettings = {
   sources: ReadonlyMap<string, string>;
 };
 
-export type CommandLine = ReadSettings & { json: boolean; help: boolean; printSettings: boolean };
+export type CommandLine = ReadSettings & {
+  json: boolean;
+  help: boolean;
+  printSettings: boolean;
+  /** No setting: what stays in a file or a unit would start the same run at every restart. */
+  newRun: boolean;
+};
 
 /** Variables with our prefix that are no settings of a server. */
 const OTHER_VARIABLES = ['CHORALE_SETTINGS', 'CHORALE_CHROMIUM'];
-const SWITCHES = ['--json', '--help', '--print-settings'] as const;
+const SWITCHES = ['--json', '--help', '--print-settings', '--new-run'] as const;
 const FLAGS = [...SETTING_ENTRIES.flatMap(({ flag }) => flag ?? []), ...SWITCHES, '--settings'];
 
 type Given = { value: unknown; source: string };
@@ -63,6 +69,7 @@ export function readSettings(
     json: flags.has('--json'),
     help,
     printSettings: flags.has('--print-settings'),
+    newRun: flags.has('--new-run'),
   };
 }
 

@@ -30,10 +30,13 @@ export const settingAbout = z.registry<SettingAbout>();
 
 const atRoot = (path: string): string => resolve(REPOSITORY_ROOT, path);
 const path = z.string().min(1);
-/** Long enough that nobody tries them all; of characters that stand in a header as they are. */
+/**
+ * Long enough that nobody tries them all, with the stored hash in hand either; of characters that stand in a header as
+ * they are.
+ */
 const secret = z
   .string()
-  .regex(/^[\x21-\x7e]{8,200}$/, 'expected 8 to 200 visible characters of ASCII without spaces');
+  .regex(/^[\x21-\x7e]{24,200}$/, 'expected 24 to 200 visible characters of ASCII without spaces');
 
 const origin = z.string().refine((text) => URL.canParse(text) && new URL(text).origin === text, {
   error: ({ input }) =>
@@ -41,6 +44,7 @@ const origin = z.string().refine((text) => URL.canParse(text) && new URL(text).o
 });
 
 const limitMeanings: Record<keyof typeof DEFAULT_LIMITS, string> = {
+  connections: 'sockets that all client addresses together may hold open',
   connectionsPerAddress: 'sockets that one client address may hold open',
   joinsPerAddressPerHour: 'new contributors that one client address may make in an hour',
   messagesPerSecond: 'messages that one socket may send in a second, ten seconds of them at once',

@@ -39,6 +39,7 @@ export function usage(): string {
   const lines = [
     ['--settings FILE', 'settings as JSON: a key for each setting'] as const,
     ...options,
+    ['--new-run', 'start a new run of each config whose newest run has ended'] as const,
     ['--print-settings', 'print what is in force and where it comes from, and end'] as const,
     ['--json', 'print one JSON line when listening'] as const,
   ];

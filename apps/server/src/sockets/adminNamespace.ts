@@ -14,19 +14,27 @@ import { connectError, serverClosing } from './handshake.ts';
 type NoEvents = Record<string, never>;
 type SocketData = { credentials: AdminCredentials };
 export type AdminNamespace = Namespace<NoEvents, ServerToAdmin, NoEvents, SocketData>;
+type AdminSocket = Socket<NoEvents, ServerToAdmin, NoEvents, SocketData>;
+
+/** How often it is looked whether what let an admin in is valid still: sessions expire. */
+const CHECK_MS = 60_000;
 
 export type AdminsOptions = {
-  registry: RunRegistry;
+  registry: Pick<RunRegistry, 'list' | 'detail'>;
   access: Access;
   connections: Connections;
   log: Log;
+  checkMs?: number;
 };
 
 /** Shows admins every run: whole at the connection, then whole again on every change. They send nothing. */
 export function serveAdmins(
   namespace: AdminNamespace,
-  { registry, access, connections, log }: AdminsOptions,
+  { registry, access, connections, log, checkMs = CHECK_MS }: AdminsOptions,
 ): void {
+  const endUnless = (socket: AdminSocket): void => {
+    if (!access.admin.holds(socket.data.credentials)) socket.disconnect(true);
+  };
   namespace.use((socket, next) => {
     try {
       if (access.closing) throw serverClosing();
@@ -47,7 +55,17 @@ export function serveAdmins(
   });
   namespace.on('connection', (socket) => {
     socket.on('error', (error) => log.warn({ err: error }, 'admin socket'));
-    socket.on('disconnect', () => socket.conn.close());
+    const check = setInterval(() => {
+      try {
+        endUnless(socket);
+      } catch (error) {
+        log.error({ err: error }, 'it could not be looked whether an admin is signed in');
+      }
+    }, checkMs).unref();
+    socket.on('disconnect', () => {
+      clearInterval(check);
+      socket.conn.close();
+    });
     const sendAll = async (): Promise<void> => {
       for (const host of registry.list()) socket.emit('run:detail', await registry.detail(host));
     };
@@ -59,9 +77,7 @@ export function serveAdmins(
   });
   // Who has signed out, or whose token was replaced, sees nothing more
   access.admin.onEnded(() => {
-    for (const socket of namespace.sockets.values()) {
-      if (!access.admin.holds(socket.data.credentials)) socket.disconnect(true);
-    }
+    for (const socket of namespace.sockets.values()) endUnless(socket);
   });
 }
 

@@ -1,7 +1,8 @@
 import type { Socket } from 'socket.io';
 import type { Access } from '../access/access.ts';
-import { limitKey } from '../access/clientAddress.ts';
+import { OpenConnections } from '../access/openConnections.ts';
 import { TokenBucket } from '../access/tokenBucket.ts';
+import { SLOW_BYTES_PER_MS } from './transferSlots.ts';
 import { sizeOf, terminate, unreadBytes } from './transport.ts';
 
 /** The WebSocket under a socket.io socket. */
@@ -16,32 +17,50 @@ const GROSS_FACTOR = 10;
 const MOST_ATTACHMENTS = 1;
 /** How long a client has to answer that its connection ends; ws itself would wait for half a minute. */
 const CLOSING_MS = 1_000;
-/** How often connections are looked at that do not read what they are sent. */
+/** How often connections are looked at that do not read what they are sent, or are silent. */
 const SWEEP_MS = 5_000;
 
 export type ConnectionsOptions = {
   access: Access;
   /** Size of the largest part of a message, in either direction. */
   largestMessageBytes: number;
+  /** How long nothing at all may come on a connection that is sent little. */
+  silenceMs: number;
+};
+
+/** What a connection was like at the last look. */
+type Look = {
+  bytesRead: number;
+  bytesWritten: number;
+  /** Until when a slow line is busy with what it was sent: a ping behind it arrives then. */
+  busyUntilMs: number;
+  /** Until when something has to come. */
+  dueMs: number;
 };
 
 /**
  * Watches what every WebSocket sends and reads, below the level of events: how many there are of an address, bytes and
- * packets per time, and what waits for a client that does not read. What is too much ends the connection.
+ * packets per time, what waits for a client that does not read, and who is silent. What is too much ends the connection.
  */
 export class Connections {
   readonly #options: ConnectionsOptions;
-  /** Address → its open connections; no key without one, so it is as small as the sockets are few. */
-  readonly #open = new Map<string, number>();
+  readonly #open: OpenConnections;
   readonly #taken = new WeakSet<Connection>();
-  readonly #all = new Set<Connection>();
+  readonly #all = new Map<Connection, Look>();
   readonly #sweep: NodeJS.Timeout;
 
   constructor(options: ConnectionsOptions) {
+    const { connections, connectionsPerAddress } = options.access.limits;
     this.#options = options;
-    this.#sweep = setInterval(() => {
-      for (const connection of this.#all) this.cutUnread(connection);
-    }, SWEEP_MS).unref();
+    this.#open = new OpenConnections({ perAddress: connectionsPerAddress, inAll: connections });
+    this.#sweep = setInterval(
+      () => {
+        for (const [connection, look] of this.#all) {
+          if (!this.cutUnread(connection)) this.#cutSilent(connection, look);
+        }
+      },
+      Math.min(SWEEP_MS, options.silenceMs / 5),
+    ).unref();
   }
 
   close(): void {
@@ -50,22 +69,19 @@ export class Connections {
 
   /** Whether an address may open one more. */
   hasRoom(address: string): boolean {
-    return (this.#open.get(limitKey(address)) ?? 0) < this.#options.access.limits.connectionsPerAddress;
+    return this.#open.hasRoom(address);
   }
 
   /** Takes a connection in as it opens. */
   watch(connection: Connection): void {
     const { access, largestMessageBytes } = this.#options;
     const { bytesPerMinute, messagesPerSecond } = access.limits;
-    const key = limitKey(access.addressOf(connection.request));
-    this.#open.set(key, (this.#open.get(key) ?? 0) + 1);
-    this.#all.add(connection);
+    const ended = this.#open.add(access.addressOf(connection.request));
+    this.#all.set(connection, this.#firstLook(connection));
     connection.once('close', () => {
       setTimeout(() => terminate(connection), CLOSING_MS).unref();
       this.#all.delete(connection);
-      const left = (this.#open.get(key) ?? 1) - 1;
-      if (left === 0) this.#open.delete(key);
-      else this.#open.set(key, left);
+      ended();
     });
 
     const bytes = new TokenBucket(bytesRule(bytesPerMinute, largestMessageBytes), access.now());
@@ -99,6 +115,30 @@ export class Connections {
     if (unreadBytes(connection) <= this.#unreadLimit()) return false;
     this.#cut(connection);
     return true;
+  }
+
+  #firstLook({ request: { socket } }: Connection): Look {
+    const { bytesRead, bytesWritten } = socket;
+    const nowMs = performance.now();
+    return { bytesRead, bytesWritten, busyUntilMs: nowMs, dueMs: nowMs + this.#options.silenceMs };
+  }
+
+  /**
+   * Ends a connection on which nothing came for long. Any byte is a sign of life: a pong waits behind the update that is
+   * being sent, and our ping behind what is being read.
+   */
+  #cutSilent(connection: Connection, look: Look): void {
+    const { bytesRead, bytesWritten } = connection.request.socket;
+    const nowMs = performance.now();
+    const sendingMs = (bytesWritten - look.bytesWritten) / SLOW_BYTES_PER_MS;
+    look.busyUntilMs = Math.max(look.busyUntilMs, nowMs) + sendingMs;
+    look.dueMs =
+      bytesRead === look.bytesRead ? look.dueMs + sendingMs : look.busyUntilMs + this.#options.silenceMs;
+    look.bytesRead = bytesRead;
+    look.bytesWritten = bytesWritten;
+    if (nowMs <= look.dueMs) return;
+    connection.close(true);
+    terminate(connection);
   }
 
   #cut(connection: Connection): void {

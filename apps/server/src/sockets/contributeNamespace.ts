@@ -1,15 +1,17 @@
 import type { Namespace, Socket } from 'socket.io';
-import type { ContributorToServer, ErrorCode, Identity, ServerToContributor } from '@chorale/protocol';
+import type { ContributorToServer, ErrorCode, OfferAnswer, ServerToContributor } from '@chorale/protocol';
 import {
   ChoraleError,
   availabilitySchema,
   joinSchema,
   leaveSchema,
+  offerSchema,
   parseMessage,
   updateSchema,
   wireError,
 } from '@chorale/protocol';
 import type { Access } from '../access/access.ts';
+import type { Who } from '../access/admission.ts';
 import type { Log } from '../log.ts';
 import type { RunAudience } from '../runs/runAudience.ts';
 import type { RunHost } from '../runs/runHost.ts';
@@ -19,13 +21,13 @@ import type { Connections } from './connections.ts';
 import type { ContributorEvent } from './eventLimits.ts';
 import { CONTRIBUTOR_EVENTS, EventLimits } from './eventLimits.ts';
 import { connectError, readHandshake, serverClosing } from './handshake.ts';
+import { TRANSFER_BYTES, TransferSlots } from './transferSlots.ts';
 
 /** Who speaks on a socket, of which run. */
 type SocketData = {
   host: RunHost;
-  /** Proved by the handshake, or made by the join. */
-  identity: Identity | null;
-  inviteId: string | null;
+  /** Proved by the handshake; somebody new is a contributor once she has joined. */
+  who: Who;
   joined: boolean;
   joinTimer?: NodeJS.Timeout;
 };
@@ -40,9 +42,13 @@ export type ContributeOptions = {
   log: Log;
   /** How long a socket may be open without having joined. */
   joinTimeoutMs?: number;
+  /** Bytes of updates that may be on their way at once. */
+  transferBytes?: number | undefined;
 };
 
 const JOIN_TIMEOUT_MS = 30_000;
+/** However large they are, so many updates may come at once. */
+const FEWEST_TRANSFERS = 4;
 
 const roomOfRun = (runId: string): string => `run/${runId}`;
 const roomOfContributor = (runId: string, contributorId: string): string =>
@@ -56,11 +62,7 @@ export function serveContributors(namespace: ContributeNamespace, options: Contr
       if (!connections.claim(socket.conn)) {
         throw new ChoraleError('MESSAGE_INVALID', 'expected one socket per connection; open another');
       }
-      const { host, handshake, admission } = readHandshake(socket.handshake.auth, registry, access);
-      socket.data.host = host;
-      socket.data.identity = admission.contributorId === null ? null : (handshake.identity ?? null);
-      socket.data.inviteId = admission.inviteId;
-      socket.data.joined = false;
+      socket.data = { ...readHandshake(socket.handshake.auth, registry, access), joined: false };
       next();
     } catch (error) {
       const { code } = wireError(error);
@@ -69,10 +71,15 @@ export function serveContributors(namespace: ContributeNamespace, options: Contr
       next(connectError(error));
     }
   });
-  namespace.on('connection', (socket) => serve(socket, options));
+  const { transferBytes = TRANSFER_BYTES } = options;
+  const slots = new TransferSlots({
+    budgetBytes: Math.max(transferBytes, FEWEST_TRANSFERS * registry.largestMessageBytes()),
+    onQueue: (length) => access.observer.offerQueue(length),
+  });
+  namespace.on('connection', (socket) => serve(socket, slots, options));
 }
 
-function serve(socket: ContributorSocket, options: ContributeOptions): void {
+function serve(socket: ContributorSocket, slots: TransferSlots, options: ContributeOptions): void {
   const { access, log } = options;
   const runId = socket.data.host.run.runId;
   // Without a listener socket.io would throw what goes wrong on a socket (CVE-2024-38355).
@@ -91,12 +98,19 @@ function serve(socket: ContributorSocket, options: ContributeOptions): void {
     host.setAvailability(contributorId, availability);
     return null;
   });
+  on('offer', (value) => offer(socket, value, slots));
   on('update', (value, payload) => {
     const { round } = parseMessage(updateSchema, value, 'update');
     if (!(payload instanceof Uint8Array)) {
       throw new ChoraleError('MESSAGE_INVALID', 'update: expected one binary attachment after the message');
     }
     const { host, contributorId } = provedOf(socket);
+    if (!slots.arrived(socket.id)) {
+      throw new ChoraleError(
+        'RATE_LIMITED',
+        'expected an update that was offered and granted; offer it first',
+      );
+    }
     return host.receiveUpdate(contributorId, round, payload);
   });
   on('leave', (value) => {
@@ -111,9 +125,10 @@ function serve(socket: ContributorSocket, options: ContributeOptions): void {
   });
   socket.on('disconnect', () => {
     clearTimeout(socket.data.joinTimer);
-    const { host, identity, joined } = socket.data;
+    slots.gone(socket.id);
+    const { host, who, joined } = socket.data;
     try {
-      if (identity !== null && joined) host.disconnect(identity.contributorId, socket.id);
+      if ('contributorId' in who && joined) host.disconnect(who.contributorId, socket.id);
     } catch (error) {
       log.error({ err: error, runId }, 'disconnect of a contributor');
     }
@@ -164,18 +179,18 @@ function expectJoin(
 
 function join(socket: ContributorSocket, value: unknown, { access }: ContributeOptions): unknown {
   const message = parseMessage(joinSchema, value, 'join');
-  const { host, identity, inviteId } = socket.data;
+  const { host, who } = socket.data;
   const address = access.addressOf(socket.request);
-  if (identity === null && !host.ended && !access.takeNewcomer(address)) {
+  if (!('contributorId' in who) && !host.ended && !access.takeNewcomer(address)) {
     throw new ChoraleError(
       'RATE_LIMITED',
       'expected fewer new contributors from one network address in an hour; try again later',
     );
   }
-  const joined = host.join(identity ?? { inviteId }, message, socket.id);
+  const joined = host.join(who, message, socket.id);
   const { contributorId, token } = joined;
   // From now on the same contributor, whatever is sent on this socket
-  socket.data.identity = { contributorId, token };
+  socket.data.who = { contributorId, token };
   socket.data.joined = true;
   clearTimeout(socket.data.joinTimer);
   const { runId } = host.run;
@@ -183,12 +198,37 @@ function join(socket: ContributorSocket, value: unknown, { access }: ContributeO
   return joined;
 }
 
+/** Answers at once what needs no bytes, and else when there is room for them. */
+function offer(
+  socket: ContributorSocket,
+  value: unknown,
+  slots: TransferSlots,
+): OfferAnswer | Promise<OfferAnswer> {
+  const message = parseMessage(offerSchema, value, 'offer');
+  const { host, contributorId } = provedOf(socket);
+  if (host.weighOffer(contributorId, message) === 'stored') return 'stored';
+  const turn = slots.ask(socket.id, message.payloadBytes);
+  return turn === null ? 'send' : turn.then(() => answerInTurn());
+
+  /** While it waited its round may have closed, or another connection of hers have brought it. */
+  function answerInTurn(): OfferAnswer {
+    let granted = false;
+    try {
+      const answer = host.weighOffer(contributorId, message);
+      granted = answer === 'send';
+      return answer;
+    } finally {
+      if (!granted) slots.arrived(socket.id);
+    }
+  }
+}
+
 /** @throws {ChoraleError} NOT_JOINED: nobody has proved who she is */
 function provedOf({ data }: ContributorSocket): { host: RunHost; contributorId: string } {
-  if (data.identity === null) {
+  if (!('contributorId' in data.who)) {
     throw new ChoraleError('NOT_JOINED', 'expected this connection to have joined its run; join first');
   }
-  return { host: data.host, contributorId: data.identity.contributorId };
+  return { host: data.host, contributorId: data.who.contributorId };
 }
 
 /** @throws {ChoraleError} NOT_JOINED */
@@ -203,18 +243,20 @@ export function contributorAudience(
   connections: Connections,
 ): Omit<RunAudience, 'changed'> {
   return {
-    startRound(contributorId, message, adapter) {
-      const room = roomOfContributor(message.runId, contributorId);
+    startRound(contributorIds, message, adapter) {
+      const rooms = contributorIds.map((id) => roomOfContributor(message.runId, id));
       // An adapter is large: nobody who has not read the last ones gets another
-      for (const socketId of namespace.adapter.rooms.get(room) ?? []) {
+      const behind: string[] = [];
+      for (const socketId of rooms.flatMap((room) => [...(namespace.adapter.rooms.get(room) ?? [])])) {
         const socket = namespace.sockets.get(socketId);
-        if (socket !== undefined && !connections.cutUnread(socket.conn)) {
-          socket.emit('round:start', message, adapter);
-        }
+        if (socket !== undefined && connections.cutUnread(socket.conn)) behind.push(socketId);
       }
+      // To nobody would be to all
+      if (rooms.length > 0) namespace.to(rooms).except(behind).emit('round:start', message, adapter);
     },
-    endRound(contributorId, message) {
-      namespace.to(roomOfContributor(message.runId, contributorId)).emit('round:end', message);
+    endRound(contributorIds, message) {
+      const rooms = contributorIds.map((id) => roomOfContributor(message.runId, id));
+      if (rooms.length > 0) namespace.to(rooms).emit('round:end', message);
     },
     roundRecord(runId, record) {
       namespace.to(roomOfRun(runId)).emit('round:record', record);

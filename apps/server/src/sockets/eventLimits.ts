@@ -1,14 +1,21 @@
 import type { BucketRule } from '../access/tokenBucket.ts';
 import { TokenBucket } from '../access/tokenBucket.ts';
 
-export const CONTRIBUTOR_EVENTS = ['join', 'availability', 'update', 'leave'] as const;
+export const CONTRIBUTOR_EVENTS = ['join', 'availability', 'offer', 'update', 'leave'] as const;
 export type ContributorEvent = (typeof CONTRIBUTOR_EVENTS)[number];
 
 /**
  * What each kind of event may have of a socket's messages per second. Joining and leaving make the engine and the store
- * work, and happen once per connection; an update happens once per round.
+ * work, and happen once per connection; an update and its offer
+ * happen once per round.
  */
-const SHARE: Record<ContributorEvent, number> = { join: 0.1, leave: 0.1, update: 0.5, availability: 0.5 };
+const SHARE: Record<ContributorEvent, number> = {
+  join: 0.1,
+  leave: 0.1,
+  offer: 0.5,
+  update: 0.5,
+  availability: 0.5,
+};
 /** What a socket may send at once: what it may send in so many seconds. */
 const BURST_SECONDS = 10;
 
@@ -23,6 +30,7 @@ export class EventLimits {
     this.#byEvent = {
       join: bucket(SHARE.join),
       availability: bucket(SHARE.availability),
+      offer: bucket(SHARE.offer),
       update: bucket(SHARE.update),
       leave: bucket(SHARE.leave),
     };

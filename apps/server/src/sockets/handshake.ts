@@ -1,12 +1,11 @@
-import type { Handshake } from '@chorale/protocol';
 import { ChoraleError, PROTOCOL_VERSION, handshakeSchema, parseMessage, wireError } from '@chorale/protocol';
 import type { Access } from '../access/access.ts';
-import type { Admission } from '../access/admission.ts';
+import type { Who } from '../access/admission.ts';
 import type { RunHost } from '../runs/runHost.ts';
 import type { RunRegistry } from '../runs/runRegistry.ts';
 
 /** What a socket is after its handshake: of one run, and of a proved contributor or of somebody who may become one. */
-export type Admitted = { host: RunHost; handshake: Handshake; admission: Admission };
+export type Admitted = { host: RunHost; who: Who };
 
 /**
  * Reads what a socket says as it opens, and decides whether it may.
@@ -28,7 +27,7 @@ export function readHandshake(auth: unknown, registry: RunRegistry, access: Acce
   }
   const handshake = parseMessage(handshakeSchema, auth, 'handshake');
   const host = registry.get(handshake.runId);
-  return { host, handshake, admission: host.admit(handshake) };
+  return { host, who: host.admit(handshake) };
 }
 
 export function serverClosing(): ChoraleError {

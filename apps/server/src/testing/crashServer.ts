@@ -7,27 +7,32 @@ import { NO_HUB, testParts } from '../testServer.fixture.ts';
 
 /*
  * The server that tests kill: real sockets, real SQLite, the real engine; only the model is missing, so that it starts in
- * a fraction of a second. One argument, `CrashServerOptions` as JSON. It writes a line when it serves.
+ * a fraction of a second. One argument, `CrashServerOptions` as JSON. It writes a line when it serves: the ids of its runs.
  */
 export type CrashServerOptions = {
   dataDir: string;
-  configPath: string;
+  configPaths: string[];
   port: number;
   parameterCount: number;
+  keepUpdates: 'none' | 'all';
 };
 
 /** Long enough to be killed in. */
 const EVALUATION_MS = 15;
 
-const { dataDir, configPath, port, parameterCount } = JSON.parse(process.argv[2]!) as CrashServerOptions;
+const { dataDir, configPaths, port, parameterCount, keepUpdates } = JSON.parse(
+  process.argv[2]!,
+) as CrashServerOptions;
 const server = await startServer({
   ...readSettings([], {}).settings,
   dataDir,
-  configs: [configPath],
+  configs: configPaths,
+  keepUpdates,
   pages: [dataDir, dataDir],
   host: '127.0.0.1',
   port,
   adminToken: 'a-token-for-crash-tests',
+  adminTokenIsSet: true,
   parts: {
     ...testParts,
     async describeAdapter(files, config) {
@@ -59,6 +64,6 @@ const server = await startServer({
     extraWaitMs: 50,
   },
 });
-process.stdout.write(`${server.runId}\n`);
+process.stdout.write(`${server.runs.map(({ runId }) => runId).join(' ')}\n`);
 // What is killed writes nothing at its end
 flushCompileCache();

@@ -24,6 +24,7 @@ const log = openLog({ level: settings.logLevel, format: 'json' });
 const server = await startServer({
   ...settings,
   adminToken: settings.adminToken ?? 'a-token-for-load',
+  adminTokenIsSet: true,
   parts: {
     ...trainerParts,
     neededModelFiles: testParts.neededModelFiles,

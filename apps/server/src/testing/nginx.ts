@@ -42,6 +42,8 @@ export type TestProxy = {
   plainOrigin: string;
   /** PEM of the certificate it shows: its own authority. */
   certificate: string;
+  /** All that it has written into any log. */
+  logs(): string;
   stop(): Promise<void>;
 };
 
@@ -88,6 +90,7 @@ export async function startNginx(
 daemon off; pid ${join(prefix, 'pid')}; error_log stderr; worker_processes 1;
 events {}
 http { ${temporary}
+access_log ${join(prefix, 'default.log')};
 ${site} }
 `,
   );
@@ -108,6 +111,8 @@ ${site} }
     origin: `https://127.0.0.1:${ports.https}`,
     plainOrigin,
     certificate: readFileSync(certificatePath, 'utf8'),
+    logs: () =>
+      ['access.log', 'default.log'].map((name) => readFileSync(join(prefix, name), 'utf8')).join('') + said,
     stop: () => stop(child),
   };
 }

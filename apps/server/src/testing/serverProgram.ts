@@ -14,6 +14,7 @@ const log = openLog({ level: settings.logLevel, format: 'json' });
 const server = await startServer({
   ...settings,
   adminToken: settings.adminToken ?? 'a-token-for-tests',
+  adminTokenIsSet: true,
   parts: {
     ...testParts,
     async priceRounds(_plan, rounds) {

@@ -8,6 +8,8 @@ import type {
   Handshake,
   JoinMessage,
   JoinedMessage,
+  OfferAnswer,
+  OfferMessage,
   PublicRun,
   Result,
   RoundEndMessage,
@@ -24,6 +26,7 @@ import {
   handshakeSchema,
   hashPlan,
   joinSchema,
+  offerSchema,
   parseMessage,
   parseRunConfig,
   wireError,
@@ -91,9 +94,12 @@ export class ScriptedServer {
   /** Of every socket, also of refused ones. */
   readonly handshakes: Handshake[] = [];
   readonly joins: JoinMessage[] = [];
+  readonly offers: OfferMessage[] = [];
   readonly updates: ArrivedUpdate[] = [];
   readonly availabilities: Availability[] = [];
   leaves = 0;
+  /** So long connections live without a sign of life; counts from `start`. */
+  pingTimeoutMs = 20_000;
   /** Rounds its copy of the ledger charges. */
   chargedRounds: number[] = [];
   /** Why it refuses a handshake; null lets it in. */
@@ -102,6 +108,9 @@ export class ScriptedServer {
   deaf = false;
   /** What it answers to a join; null for no answer at all. */
   answerJoin: (message: JoinMessage) => unknown = () => this.joined();
+  /** What it answers to an offer, and when; null for no answer at all. */
+  answerOffer: (offer: OfferMessage) => Result<OfferAnswer> | null | Promise<Result<OfferAnswer> | null> =
+    () => ok('send');
   /** What it answers to an update; null for no answer at all. Called when the update has arrived. */
   answerUpdate: (update: ArrivedUpdate) => Result<UpdateReceipt> | null = ({ round }) =>
     ok({ round, duplicate: false });
@@ -133,7 +142,7 @@ export class ScriptedServer {
   /** Starts it, again on the same port after `stop`. */
   async start(): Promise<void> {
     const http = createServer((request, response) => this.onRequest(request, response));
-    const io = new Server(http, { transports: ['websocket'] });
+    const io = new Server(http, { transports: ['websocket'], pingTimeout: this.pingTimeoutMs });
     io.of(CONTRIBUTE_NAMESPACE).use((socket, next) => {
       const handshake = parseMessage(handshakeSchema, socket.handshake.auth, 'handshake');
       this.handshakes.push(handshake);
@@ -151,6 +160,12 @@ export class ScriptedServer {
         if (result === null) return;
         answer(result);
         this.afterJoin();
+      });
+      socket.on('offer', async (message: OfferMessage, answer: (result: unknown) => void) => {
+        const offer = parseMessage(offerSchema, message, 'offer');
+        this.offers.push(offer);
+        const result = await this.answerOffer(offer);
+        if (result) answer(result);
       });
       socket.on('update', (message: { round: number }, payload: Uint8Array, answer) => {
         const update = { round: message.round, bytes: Uint8Array.from(payload) };

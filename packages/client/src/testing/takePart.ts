@@ -4,7 +4,7 @@ import type { RunConfigInput } from '@chorale/protocol';
 import type { ConditionSource } from '../conditions.ts';
 import { ConditionWatch } from '../conditions.ts';
 import type { IdentityBackup } from '../identityBackup.ts';
-import type { Identity, Ledger, LedgerEntry } from '../ledger.ts';
+import type { Identity, KeptIdentity, Ledger, LedgerEntry } from '../ledger.ts';
 import { openMemoryLedger } from '../ledger.ts';
 import { RoundLoop } from '../roundLoop.ts';
 import { ScriptedServer, publicRun, until } from './scriptedServer.ts';
@@ -18,12 +18,13 @@ export class ProbedLedger implements Ledger {
   readonly #inner = openMemoryLedger();
   /** Called before an entry is written; what it throws, the write throws. */
   beforeWrite: (entry: LedgerEntry) => Promise<void> | void = () => undefined;
-  beforeSaveIdentity: () => Promise<void> | void = () => undefined;
+  /** The same, before who she is. */
+  beforeSaveIdentity: (identity: KeptIdentity) => Promise<void> | void = () => undefined;
 
-  identity = (): Promise<Identity | null> => this.#inner.identity();
+  identity = (): Promise<KeptIdentity | null> => this.#inner.identity();
 
-  async saveIdentity(identity: Identity): Promise<void> {
-    await this.beforeSaveIdentity();
+  async saveIdentity(identity: KeptIdentity): Promise<void> {
+    await this.beforeSaveIdentity(identity);
     await this.#inner.saveIdentity(identity);
   }
 
@@ -99,7 +100,7 @@ export class Taker {
       limits,
       identityBackup,
       stepTimeoutMs = 60_000,
-      settleTimeoutMs = 60_000,
+      settleTimeoutMs,
       sendTickMs = 1,
       invite,
       conditions,

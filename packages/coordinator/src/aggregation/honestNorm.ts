@@ -82,6 +82,18 @@ export function honestNorm(
   return { lowest: bounds.lowest * (1 - FLOAT32_ERROR), highest: bounds.highest * (1 + FLOAT32_ERROR) };
 }
 
+/**
+ * What no value of an honest update is beyond, before it is encoded, but for a probability under 1e-9.
+ * @param plan of a unit that protects
+ * @param round from 1
+ */
+export function largestHonestValue(
+  plan: Pick<RunPlan, 'config' | 'noiseMultiplier' | 'trainedRanges'>,
+  round: number,
+): number {
+  return largestValue(noiseLaw(plan, round));
+}
+
 function noiseLaw(
   plan: Pick<RunPlan, 'config' | 'noiseMultiplier' | 'trainedRanges'>,
   round: number,

@@ -32,6 +32,22 @@ describe('openAggregate', () => {
     },
   );
 
+  it.each([
+    ['mean', 0],
+    ['trimmed-mean', 6],
+  ] as const)('%s in steps has the same bits, with %i pauses', (rule, pauses) => {
+    const aggregate = openAggregate({ rule }, 1400);
+    for (let k = 0; k < 30; k++) {
+      aggregate.add(Float32Array.from({ length: 1400 }, (_, i) => Math.sin(i * (k + 1))));
+    }
+    const steps = aggregate.finishInSteps();
+    let count = 0;
+    let step = steps.next();
+    for (; step.done !== true; step = steps.next()) count++;
+    expect(new Uint8Array(step.value.buffer)).toEqual(new Uint8Array(aggregate.finish().buffer));
+    expect(count).toBe(pauses);
+  });
+
   it('streams with the mean only', () => {
     expect([streams({ rule: 'mean' }), streams({ rule: 'trimmed-mean' })]).toEqual([true, false]);
   });

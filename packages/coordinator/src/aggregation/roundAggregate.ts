@@ -22,6 +22,11 @@ export type RoundAggregate = {
    * @throws {RangeError} nothing was added
    */
   finish(): Float64Array;
+  /**
+   * The same, bit by bit, with pauses where it takes long: each step is some ten milliseconds at most. A rule that streams
+   * makes none. Nothing may be added before it ends.
+   */
+  finishInSteps(): Generator<undefined, Float64Array, undefined>;
 };
 
 /** @param valueCount values of an update of this round: what it trains */
@@ -31,12 +36,16 @@ export function openAggregate(
 ): RoundAggregate {
   const { rule, trimFraction = DEFAULT_TRIM_FRACTION } = aggregation;
   const vectors = rule === 'mean' ? new ExactSum(valueCount) : new TrimmedMean(valueCount, trimFraction);
+  function* finishInSteps(): Generator<undefined, Float64Array, undefined> {
+    return vectors instanceof TrimmedMean ? yield* vectors.meanInSteps() : vectors.mean();
+  }
   return {
     add: (values) => vectors.add(values),
     get count() {
       return vectors.count;
     },
     finish: () => vectors.mean(),
+    finishInSteps,
   };
 }
 

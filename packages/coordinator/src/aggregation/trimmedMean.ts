@@ -1,7 +1,9 @@
 import { ExactSum, MOST_ADDENDS, assertAddends } from './exactSum.ts';
 
-/** Parameters whose values of all vectors are sorted together: so many that gathering them reads memory in order. */
+/** Parameters whose values of all vectors are sorted together: so many that gathering them reads memory in order … */
 const BLOCK = 256;
+/** … and fewer where there are many vectors, so that a block takes some milliseconds. */
+const BLOCK_VALUES = 2 ** 15;
 
 /** How many values a trimmed mean leaves out at each end: floor(trimFraction · n); none as long as that is 0. */
 export function trimmedAtEachEnd(trimFraction: number, n: number): number {
@@ -49,13 +51,27 @@ export class TrimmedMean {
    * @throws {RangeError} no vector was added
    */
   mean(): Float64Array {
+    const steps = this.meanInSteps();
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done === true) return value;
+    }
+  }
+
+  /**
+   * `mean` with a pause after each block of parameters, for callers that have other things to do meanwhile. Nothing may be
+   * added before it ends.
+   */
+  *meanInSteps(): Generator<undefined, Float64Array, undefined> {
     const n = this.count;
     const k = trimmedAtEachEnd(this.#trimFraction, n);
     if (n === 0) throw new RangeError('expected at least one vector to average, got none');
     const mean = new Float64Array(this.#valueCount);
-    for (let start = 0; start < mean.length; start += BLOCK) {
-      const width = Math.min(BLOCK, mean.length - start);
+    const block = Math.max(1, Math.min(BLOCK, Math.floor(BLOCK_VALUES / n)));
+    for (let start = 0; start < mean.length; start += block) {
+      const width = Math.min(block, mean.length - start);
       mean.set(this.#blockMean(start, width, k), start);
+      yield undefined;
     }
     return mean;
   }

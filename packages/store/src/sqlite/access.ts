@@ -21,6 +21,9 @@ export type Access = {
 
 export function openAccess(database: DatabaseSync, file: string): Access {
   const engine = database.prepare('UPDATE runs SET status = ?, engine_state = ? WHERE id = ?');
+  const dropBytes = database.prepare(
+    'DELETE FROM update_bytes WHERE update_id IN (SELECT id FROM updates WHERE run_id = ?)',
+  );
   function read<T>(what: string, work: () => T): T {
     try {
       return work();
@@ -33,8 +36,9 @@ export function openAccess(database: DatabaseSync, file: string): Access {
     file,
     read,
     write: (what, work) => read(what, () => transaction(database, work)),
-    saveEngine(runId, { status, engineState }) {
+    saveEngine(runId, { status, engineState, dropUpdates = false }) {
       changeOne(engine.run(status, engineState, runId), `run ${runId}`);
+      if (dropUpdates) dropBytes.run(runId);
     },
   };
 }

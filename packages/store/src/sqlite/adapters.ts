@@ -10,7 +10,10 @@ export function adapterMethods({
   read,
   write,
   saveEngine,
-}: Access): Pick<Store, 'closeRound' | 'recordEvaluation' | 'listRecords' | 'getAdapter' | 'latestAdapter'> {
+}: Access): Pick<
+  Store,
+  'closeRound' | 'recordEvaluation' | 'recordEpsilon' | 'listRecords' | 'getAdapter' | 'latestAdapter'
+> {
   const insertAdapter = database.prepare(
     'INSERT INTO adapters (run_id, version, parameters, optimizer_state) VALUES (?, ?, ?, ?)',
   );
@@ -49,6 +52,13 @@ export function adapterMethods({
           updateRecord.run(JSON.stringify({ ...toRecord(row), ...metrics }), runId, round);
         }
         if (engine !== undefined) saveEngine(runId, engine);
+      });
+    },
+    recordEpsilon(runId, round, spentEpsilon) {
+      write('store what a round cost', () => {
+        const row = getRecord.get(runId, round);
+        if (row === undefined) throw missing(`record of round ${round}`);
+        updateRecord.run(JSON.stringify({ ...toRecord(row), spentEpsilon }), runId, round);
       });
     },
     listRecords: (runId) => read('read the records', () => listRecords.all(runId).map(toRecord)),

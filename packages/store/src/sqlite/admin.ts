@@ -12,6 +12,8 @@ export function adminMethods({
   Store,
   | 'setAdminTokenHash'
   | 'getAdminTokenHash'
+  | 'replaceAdminToken'
+  | 'isRetiredAdminToken'
   | 'addSession'
   | 'hasSession'
   | 'endSession'
@@ -23,6 +25,10 @@ export function adminMethods({
     'INSERT INTO admin_token (id, hash) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET hash = excluded.hash',
   );
   const getToken = database.prepare('SELECT hash FROM admin_token WHERE id = 1');
+  const retireToken = database.prepare(
+    'INSERT OR IGNORE INTO retired_admin_tokens (hash) SELECT hash FROM admin_token',
+  );
+  const getRetired = database.prepare('SELECT 1 FROM retired_admin_tokens WHERE hash = ?');
   const insertSession = database.prepare(
     'INSERT OR REPLACE INTO sessions (hash, expires_at_ms) VALUES (?, ?)',
   );
@@ -45,6 +51,15 @@ export function adminMethods({
     },
     getAdminTokenHash: () =>
       read('read the admin token', () => optional(getToken.get(), (row) => String(row['hash']))),
+    replaceAdminToken(hash) {
+      write('replace the admin token', () => {
+        retireToken.run();
+        setToken.run(hash);
+        endAllSessions.run();
+      });
+    },
+    isRetiredAdminToken: (hash) =>
+      read('read the retired admin tokens', () => getRetired.get(hash) !== undefined),
     addSession(hash, expiresAtMs, nowMs) {
       write('store the session', () => {
         expireSessions.run(nowMs);

@@ -12,9 +12,10 @@ export function contributorMethods({
   Store,
   | 'addContributor'
   | 'getContributor'
+  | 'findContributor'
   | 'listContributors'
   | 'setBackend'
-  | 'setLastRefusal'
+  | 'setLastRefusals'
   | 'chargeRounds'
   | 'chargedRounds'
   | 'mostChargedRounds'
@@ -29,6 +30,7 @@ export function contributorMethods({
       (SELECT count(*) FROM charges h WHERE h.run_id = c.run_id AND h.contributor_id = c.id) AS charged_rounds
     FROM contributors c WHERE run_id = ?`;
   const get = database.prepare(`${counted} AND id = ?`);
+  const find = database.prepare('SELECT id FROM contributors WHERE run_id = ? AND token_hash = ?');
   const list = database.prepare(`${counted} ORDER BY c.rowid`);
   const exists = database.prepare('SELECT 1 FROM contributors WHERE run_id = ? AND id = ?');
   const setBackend = database.prepare('UPDATE contributors SET backend = ? WHERE run_id = ? AND id = ?');
@@ -59,24 +61,31 @@ export function contributorMethods({
     },
     getContributor: (runId, contributorId) =>
       read('read a contributor', () => optional(get.get(runId, contributorId), toContributor)),
+    findContributor: (runId, tokenHash) =>
+      read('find a contributor', () => optional(find.get(runId, tokenHash), (row) => String(row['id']))),
     listContributors: (runId) => read('list the contributors', () => list.all(runId).map(toContributor)),
     setBackend(runId, contributorId, backend) {
       write('change a contributor', () =>
         changeOne(setBackend.run(backend, runId, contributorId), `contributor ${contributorId}`),
       );
     },
-    setLastRefusal(runId, contributorId, code) {
-      write('change a contributor', () =>
-        changeOne(setLastRefusal.run(code, runId, contributorId), `contributor ${contributorId}`),
-      );
-    },
-
-    chargeRounds(runId, contributorId, rounds) {
-      write('note charged rounds', () => {
-        if (exists.get(runId, contributorId) === undefined) throw missing(`contributor ${contributorId}`);
-        insertCharges.run(runId, contributorId, JSON.stringify(rounds));
+    setLastRefusals(runId, codes) {
+      write('note refusals', () => {
+        for (const [contributorId, code] of codes) {
+          changeOne(setLastRefusal.run(code, runId, contributorId), `contributor ${contributorId}`);
+        }
       });
     },
+
+    chargeRounds: (runId, charges) =>
+      write('note charged rounds', () => {
+        let added = 0;
+        for (const [contributorId, rounds] of charges) {
+          if (exists.get(runId, contributorId) === undefined) throw missing(`contributor ${contributorId}`);
+          added += Number(insertCharges.run(runId, contributorId, JSON.stringify(rounds)).changes);
+        }
+        return added;
+      }),
     chargedRounds: (runId, contributorId) =>
       read('list the charged rounds', () =>
         chargedRounds.all(runId, contributorId).map((row) => Number(row['round'])),

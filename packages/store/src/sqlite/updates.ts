@@ -25,24 +25,19 @@ export function updateMethods({
     'SELECT contributor_id FROM updates WHERE run_id = ? AND round = ? ORDER BY contributor_id',
   );
 
+  // One row a statement: an iteration that takes its time neither holds the log back nor minds what is written
+  const nextUpdate = database.prepare(
+    `SELECT contributor_id, sha256, bytes FROM updates JOIN update_bytes ON update_id = id
+     WHERE run_id = ? AND round = ? AND contributor_id > ? ORDER BY contributor_id LIMIT 1`,
+  );
+
   function* updatesOf(runId: string, round: number): Generator<StoredUpdate> {
-    // A statement of its own: running a shared one again would end an iteration that is under way
-    const rows = read('read the updates', () =>
-      database
-        .prepare(
-          `SELECT contributor_id, sha256, bytes FROM updates JOIN update_bytes ON update_id = id
-           WHERE run_id = ? AND round = ? ORDER BY contributor_id`,
-        )
-        .iterate(runId, round),
-    );
-    try {
-      for (;;) {
-        const { done, value } = read('read the updates', () => rows.next());
-        if (done === true) return;
-        yield checked(toUpdate(value), round, file);
-      }
-    } finally {
-      rows.return?.();
+    let last = '';
+    for (;;) {
+      const update = read('read the updates', () => optional(nextUpdate.get(runId, round, last), toUpdate));
+      if (update === undefined) return;
+      yield checked(update, round, file);
+      last = update.contributorId;
     }
   }
 

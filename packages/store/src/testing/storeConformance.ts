@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { ErrorCode } from '@chorale/protocol';
 import { ChoraleError } from '@chorale/protocol';
 import { AUDIT_START, verifyAuditChain } from '../auditChain.ts';
-import type { Store, StoredUpdate } from '../store.ts';
+import type { EngineRow, Store, StoredUpdate } from '../store.ts';
 import { auditEntry, engine, hashOf, invite, record, storedRun, update } from './storeRows.ts';
 
 export function expectCode(code: ErrorCode, act: () => unknown): void {
@@ -85,7 +85,7 @@ export function describeStore(name: string, openStore: () => Store): void {
           chargedRounds: 0,
         });
         store.setBackend('run-1', 'alice000', 'cpu');
-        store.setLastRefusal('run-1', 'alice000', 'UPDATE_SIZE');
+        store.setLastRefusals('run-1', new Map([['alice000', 'UPDATE_SIZE']]));
         expect(store.listContributors('run-1')).toMatchObject([
           { contributorId: 'alice000', backend: 'cpu', lastRefusal: 'UPDATE_SIZE' },
           { contributorId: 'bob00000', backend: 'webgpu', lastRefusal: null },
@@ -97,35 +97,59 @@ export function describeStore(name: string, openStore: () => Store): void {
         expectStoreError(() => store.addContributor('run-1', again));
         expectStoreError(() => store.addContributor('run-2', again));
         expectStoreError(() => store.setBackend('run-1', 'carol000', 'cpu'));
-        expectStoreError(() => store.setLastRefusal('run-1', 'carol000', 'UPDATE_SIZE'));
+        const twoCodes = new Map([
+          ['alice000', 'UPDATE_NOT_FINITE'],
+          ['carol000', 'UPDATE_SIZE'],
+        ] as const);
+        expectStoreError(() => store.setLastRefusals('run-1', twoCodes));
+        expect(store.getContributor('run-1', 'alice000')).toMatchObject({ lastRefusal: 'UPDATE_SIZE' });
+      });
+
+      it('are found by their token, each in their own run', () => {
+        store.createRun(storedRun('run-2', 2000), INITIAL, record(0));
+        store.addContributor('run-2', { contributorId: 'carol000', tokenHash: 'h1', backend: 'wasm' });
+        expect(store.findContributor('run-1', 'h1')).toBe('alice000');
+        expect(store.findContributor('run-1', 'h2')).toBe('bob00000');
+        expect(store.findContributor('run-2', 'h1')).toBe('carol000');
+        expect(store.findContributor('run-2', 'h2')).toBeUndefined();
+        expect(store.findContributor('run-9', 'h1')).toBeUndefined();
+        store.addInvite('run-1', invite('invite-1'));
+        const second = { contributorId: 'dave0000', tokenHash: 'h1', backend: 'wasm' } as const;
+        expectStoreError(() => store.addContributor('run-1', second, 'invite-1'));
+        expect(store.getContributor('run-1', 'dave0000')).toBeUndefined();
+        expect(store.listInvites('run-1')).toMatchObject([{ used: 0 }]);
       });
 
       it('are charged, and nothing takes a charge back', () => {
+        const charge = (charges: Record<string, number[]>, runId = 'run-1') =>
+          store.chargeRounds(runId, new Map(Object.entries(charges)));
         accept(2, 'alice000', 3);
-        store.chargeRounds('run-1', 'alice000', [10, 1, 2]);
-        store.chargeRounds('run-1', 'alice000', []);
-        store.chargeRounds('run-1', 'alice000', [1]);
+        expect(charge({ alice000: [10, 1, 2] })).toBe(2);
+        expect(charge({ alice000: [] })).toBe(0);
+        expect(charge({ alice000: [1] })).toBe(0);
+        expect(charge({})).toBe(0);
         accept(1, 'alice000', 4); // charged before it was accepted
         expect(store.chargedRounds('run-1', 'alice000')).toEqual([1, 2, 10]);
         expect(store.chargedRounds('run-1', 'bob00000')).toEqual([]);
         expect(store.chargedRounds('run-9', 'alice000')).toEqual([]);
         expect(store.mostChargedRounds('run-1')).toBe(3);
-        store.chargeRounds('run-1', 'bob00000', [7, 7, 8, 9, 10]);
+        expect(charge({ alice000: [2], bob00000: [7, 7, 8, 9, 10] })).toBe(4);
         expect(store.mostChargedRounds('run-1')).toBe(4);
         expect(store.listContributors('run-1')).toMatchObject([
           { contributorId: 'alice000', rounds: 2, chargedRounds: 3 },
           { contributorId: 'bob00000', rounds: 0, chargedRounds: 4 },
         ]);
         expect(store.mostChargedRounds('run-9')).toBe(0);
-        expectStoreError(() => store.chargeRounds('run-1', 'carol000', [1]));
-        expectStoreError(() => store.chargeRounds('run-9', 'alice000', [1]));
-        expectStoreError(() => store.chargeRounds('run-1', 'carol000', []));
+        expectStoreError(() => charge({ alice000: [3], carol000: [1] }));
+        expect(store.chargedRounds('run-1', 'alice000')).toEqual([1, 2, 10]);
+        expectStoreError(() => charge({ alice000: [1] }, 'run-9'));
+        expectStoreError(() => charge({ carol000: [] }));
       });
 
       it('have charges and updates of each run for itself', () => {
         store.createRun(storedRun('run-2', 2000), INITIAL, record(0));
         store.addContributor('run-2', { contributorId: 'alice000', tokenHash: 'h1', backend: 'wasm' });
-        store.chargeRounds('run-2', 'alice000', [1, 2, 3, 4, 5]);
+        store.chargeRounds('run-2', new Map([['alice000', [1, 2, 3, 4, 5]]]));
         accept(1, 'alice000', 3);
         expect(store.mostChargedRounds('run-1')).toBe(1);
         expect(store.mostChargedRounds('run-2')).toBe(5);
@@ -198,6 +222,32 @@ export function describeStore(name: string, openStore: () => Store): void {
         expect(updatesOf(2)).toHaveLength(1);
       });
 
+      it('lose their bytes with their run, whatever is written at its end, and no other run does', () => {
+        store.createRun(storedRun('run-2'), INITIAL, record(0));
+        store.addContributor('run-2', { contributorId: 'alice000', tokenHash: 'h1', backend: 'wasm' });
+        store.acceptUpdates('run-2', [update(1, 'alice000', Uint8Array.of(9))], null);
+        store.closeRound('run-1', adapter(1, 1), record(1), engine(1), true);
+        const end: EngineRow = { status: 'stopped', engineState: '{}', dropUpdates: true };
+        const ends = [
+          () => store.saveEngine('run-1', end),
+          () => store.recordEvaluation('run-1', 1, null, end),
+          () => store.closeRound('run-1', adapter(2, 1), record(2), end, true),
+        ];
+        for (const [i, write] of ends.entries()) {
+          const round = 10 + i;
+          accept(round, 'alice000', 1);
+          accept(round, 'bob00000', 2);
+          store.saveEngine('run-1', engine(2));
+          expect(updatesOf(round)).toHaveLength(2);
+          write();
+          expect(updatesOf(round)).toEqual([]);
+          expect(store.receivedContributors('run-1', round)).toEqual(['alice000', 'bob00000']);
+          expect(store.getUpdateHash('run-1', round, 'bob00000')).toBe(hashOf(Uint8Array.of(2)));
+          expect(store.getRun('run-1')).toMatchObject({ status: 'stopped', engineState: '{}' });
+        }
+        expect(updatesOf(1, 'run-2')).toHaveLength(1);
+      });
+
       it('can be left in the middle, and read again', () => {
         accept(1, 'alice000', 1);
         accept(1, 'bob00000', 2);
@@ -209,6 +259,18 @@ export function describeStore(name: string, openStore: () => Store): void {
         }
         accept(2, 'bob00000', 3);
         expect([...updates]).toHaveLength(2);
+      });
+
+      it('can be read slowly, while others are stored', () => {
+        accept(1, 'alice000', 1);
+        accept(1, 'bob00000', 2);
+        const seen: string[] = [];
+        for (const { contributorId } of store.eachUpdate('run-1', 1)) {
+          seen.push(contributorId);
+          accept(1 + seen.length, 'alice000', 3);
+          expectStoreError(() => accept(1, 'alice000', 1));
+        }
+        expect(seen).toEqual(['alice000', 'bob00000']);
       });
     });
 
@@ -245,6 +307,10 @@ export function describeStore(name: string, openStore: () => Store): void {
         expect(store.listRecords('run-1')[0]).toMatchObject({ testAccuracy: 0.5 });
         expect(store.getRun('run-1')).toMatchObject(engine(6));
         expectStoreError(() => store.recordEvaluation('run-1', 5, null, engine(7)));
+        store.recordEpsilon('run-1', 0, 2.5);
+        expect(store.listRecords('run-1')[0]).toMatchObject({ testAccuracy: 0.5, spentEpsilon: 2.5 });
+        expectStoreError(() => store.recordEpsilon('run-1', 5, 1));
+        expectStoreError(() => store.recordEpsilon('run-9', 0, 1));
         expect(store.getRun('run-1')).toMatchObject(engine(6));
       });
     });
@@ -285,7 +351,11 @@ export function describeStore(name: string, openStore: () => Store): void {
 
     describe('invites', () => {
       const join = (contributorId: string, inviteId: string): void =>
-        store.addContributor('run-1', { contributorId, tokenHash: 'h', backend: 'wasm' }, inviteId);
+        store.addContributor(
+          'run-1',
+          { contributorId, tokenHash: `hash of ${contributorId}`, backend: 'wasm' },
+          inviteId,
+        );
       const find = (inviteId: string, nowMs = 0) => store.findInvite('run-1', `code of ${inviteId}`, nowMs);
 
       it('are found by their code until they are used up', () => {
@@ -357,6 +427,22 @@ export function describeStore(name: string, openStore: () => Store): void {
       expect(['s2', 's3', 's4'].map((hash) => store.hasSession(hash, 200))).toEqual([false, true, true]);
       store.endAllSessions();
       expect(['s2', 's3', 's4'].map((hash) => store.hasSession(hash, 200))).toEqual([false, false, false]);
+    });
+
+    it('retires the admin token that another takes the place of, and ends all sessions with it', () => {
+      store.replaceAdminToken('one');
+      store.addSession('s1', 300, 200);
+      expect(['one', 'two'].map((hash) => store.isRetiredAdminToken(hash))).toEqual([false, false]);
+      store.replaceAdminToken('two');
+      expect([store.getAdminTokenHash(), store.hasSession('s1', 200)]).toEqual(['two', false]);
+      expect(['one', 'two'].map((hash) => store.isRetiredAdminToken(hash))).toEqual([true, false]);
+      // A start with another token retires none
+      store.setAdminTokenHash('three');
+      store.replaceAdminToken('four');
+      store.replaceAdminToken('three');
+      store.replaceAdminToken('five');
+      const retired = ['one', 'two', 'three', 'four', 'five'].map((hash) => store.isRetiredAdminToken(hash));
+      expect(retired).toEqual([true, false, true, true, false]);
     });
 
     describe('the audit log', () => {

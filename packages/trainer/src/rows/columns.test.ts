@@ -7,7 +7,14 @@ const TASK = { labels: LABELS, textPair: false };
 const PAIRS = { labels: LABELS, textPair: true };
 
 function tableOf(columns: string[], rows: string[][]): Table {
-  return { name: 'mine.csv', format: 'csv', columns, rows, unreadable: [] };
+  return {
+    name: 'mine.csv',
+    format: 'csv',
+    columns,
+    rows,
+    places: rows.map((_, i) => i + 1),
+    unreadable: [],
+  };
 }
 
 test('by name', () => {

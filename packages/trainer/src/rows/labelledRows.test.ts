@@ -1,35 +1,84 @@
 import { describe, expect, test } from 'vitest';
 import { MINIMUM_ROWS, parseLabelledRows, selectRows } from './labelledRows.ts';
 import type { Table } from './table.ts';
+import { readTable } from './table.ts';
 
 const LABELS = ['negative', 'positive'];
 const TASK = { labels: LABELS, textPair: false };
 const PAIRS = { labels: LABELS, textPair: true };
 
 function tableOf(columns: string[], rows: string[][], unreadable: number[] = []): Table {
-  return { name: 'mine.csv', format: 'csv', columns, rows, unreadable };
+  const places = Array.from({ length: rows.length + unreadable.length }, (_, i) => i + 1);
+  return {
+    name: 'mine.csv',
+    format: 'csv',
+    columns,
+    rows,
+    places: places.filter((place) => !unreadable.includes(place)),
+    unreadable,
+  };
 }
 
 const goodRows = (count: number) => Array.from({ length: count }, (_, i) => [`text ${i}`, LABELS[i % 2]!]);
 const columns = { text: 'text', textPair: null, label: 'label' };
 
 describe('selectRows', () => {
-  test('takes the first so many good rows of the file and says how many are left out', () => {
+  test('looks at the first so many rows of the file, usable or not, and says how many are left out', () => {
     const rows = Array.from({ length: 12 }, (_, i) => [i === 1 ? '' : `text ${i}`, 'negative']);
     const table = tableOf(['text', 'label'], rows);
     const columns = { text: 'text', textPair: null, label: 'label' };
     const task = { ...TASK, labels: ['negative', 'positive'] };
     const selection = selectRows(table, columns, task, 9);
-    expect(selection.rows.map(({ text }) => text)).toEqual(
-      [0, 2, 3, 4, 5, 6, 7, 8, 9].map((i) => `text ${i}`),
-    );
+    expect(selection.rows.map(({ text }) => text)).toEqual([0, 2, 3, 4, 5, 6, 7, 8].map((i) => `text ${i}`));
     expect(selection.skipped).toEqual([
       { reason: 'no text', count: 1, firstRows: [2] },
-      { reason: 'this run takes at most 9 rows from one contributor', count: 2, firstRows: [11, 12] },
+      { reason: 'this run takes the first 9 rows of a file only', count: 3, firstRows: [10, 11, 12] },
     ]);
-    expect(selectRows(table, columns, task, 11).skipped).toHaveLength(1);
+    expect(selectRows(table, columns, task, 12).skipped).toHaveLength(1);
     // A run that takes fewer than are needed otherwise takes them
-    expect(selectRows(table, columns, task, 3).rows).toHaveLength(3);
+    expect(selectRows(tableOf(['text', 'label'], goodRows(5)), columns, task, 3).rows).toHaveLength(3);
+    expect(() => selectRows(table, columns, task, 8)).toThrow(
+      'Only 7 of 12 rows can be used; at least 8 are needed. This run takes the first 8 rows of a file only: put rows there that can be used, or check the chosen columns.',
+    );
+  });
+
+  test.each([
+    ['its text', (i: number) => `${i},,positive`],
+    ['its label', (i: number) => `${i},text ${i},`],
+    ['all its cells', () => ',,'],
+    ['the whole line', () => ''],
+    ['all but a part that cannot be read', () => '7'],
+  ])('a row left empty (%s) changes no other row that is taken', (_, emptied) => {
+    const lines = Array.from({ length: 30 }, (__, i) => `${i},text ${i},positive`);
+    const taken = (rows: string[]) => {
+      const bytes = new TextEncoder().encode(['id,text,label', ...rows].join('\n'));
+      return selectRows(readTable(bytes, 'mine.csv', LABELS), columns, TASK, 20).rows;
+    };
+    const before = taken(lines);
+    expect(before).toHaveLength(20);
+    for (const at of lines.keys()) {
+      const after = taken(lines.with(at, emptied(at)));
+      expect(after).toEqual(before.filter(({ text }) => text !== `text ${at}`));
+    }
+  });
+
+  test('a line of JSON left empty changes no other row that is taken', () => {
+    const lines = Array.from({ length: 30 }, (_, i) => JSON.stringify({ text: `text ${i}`, label: 1 }));
+    const taken = (rows: string[]) =>
+      selectRows(
+        readTable(new TextEncoder().encode(rows.join('\n')), 'mine.jsonl', LABELS),
+        columns,
+        TASK,
+        20,
+      ).rows.map(({ text }) => text);
+    const before = taken(lines);
+    expect(before).toHaveLength(20);
+    for (const at of lines.keys()) {
+      // Of the first line the file is known as JSON
+      for (const emptied of ['', '{}', 'not JSON'].slice(0, at === 0 ? 1 : 3)) {
+        expect(taken(lines.with(at, emptied))).toEqual(before.filter((text) => text !== `text ${at}`));
+      }
+    }
   });
 
   test('texts are trimmed, labels compared without case and space', () => {

@@ -8,9 +8,7 @@ import { readTable } from './table.ts';
 /** One private text, or two that the model reads together, with their class index. Exists only inside the trainer. */
 export type LabelledRow = { text: string; textPair: string | null; label: number };
 
-/**
- * Rows that are not used, by reason; numbers count from 1 without the header and blank lines, at most five are kept.
- */
+/** Rows that are not used, by reason, with their places in the file (see `Table`), at most five of them. */
 export type SkippedRows = { reason: string; count: number; firstRows: number[] };
 
 export type RowSelection = { rows: LabelledRow[]; skipped: SkippedRows[] };
@@ -22,7 +20,9 @@ export const MINIMUM_ROWS = 8;
  * Takes texts and labels out of a table. Rows without text (for pairs: without both texts) or with a label that is none
  * of the task's are skipped and counted; the good ones are kept. A label may be a task label's name or, where no name is
  * a number, its index from 0.
- * @param limit the most rows to take, the first ones of the file; the others are skipped
+ * @param limit rows beyond so many places of the file are skipped. It goes by place, never by how many before were good:
+ *   whether one row is there, or empty, or unreadable must not change which others are taken, or neighbouring data sets
+ *   would differ in two rows, at twice the sensitivity (docs/privacy.md).
  * @throws {ChoraleError} DATA_NO_SUCH_COLUMN (also when the second text is missing or is not what the task reads, or a
  *   column is chosen twice), DATA_UNKNOWN_LABELS (no row has a label of the task) or DATA_TOO_FEW_ROWS
  */
@@ -47,24 +47,22 @@ export function selectRows(
   for (const row of table.unreadable) skip('not as many cells as the header, or not valid JSON', row);
   const rows: LabelledRow[] = [];
   const unknown = new Set<string>();
-  const unreadable = new Set(table.unreadable);
-  let number = 0;
-  for (const cells of table.rows) {
-    // Rows keep the numbers they have in the file, with the unreadable ones between them
-    do number += 1;
-    while (unreadable.has(number));
+  table.rows.forEach((cells, i) => {
+    const place = table.places[i]!;
+    if (place > limit) {
+      skip(`this run takes the first ${limit} rows of a file only`, place);
+      return;
+    }
     const text = cells[textAt]!.trim();
     const second = pairAt === null ? null : cells[pairAt]!.trim();
     const label = toLabel(cells[labelAt]!);
-    if (text === '') skip(textPair ? 'no first text' : 'no text', number);
-    else if (second === '') skip('no second text', number);
+    if (text === '') skip(textPair ? 'no first text' : 'no text', place);
+    else if (second === '') skip('no second text', place);
     else if (label === null) {
       unknown.add(cells[labelAt]!.trim());
-      skip(`label is none of: ${labels.join(', ')}`, number);
-    } else if (rows.length === limit)
-      skip(`this run takes at most ${limit} rows from one contributor`, number);
-    else rows.push({ text, textPair: second, label });
-  }
+      skip(`label is none of: ${labels.join(', ')}`, place);
+    } else rows.push({ text, textPair: second, label });
+  });
   if (rows.length === 0 && unknown.size > 0) {
     const found = [...unknown].slice(0, 5).map((label) => `"${label.slice(0, 40)}"`);
     throw new ChoraleError(
@@ -72,10 +70,16 @@ export function selectRows(
       `No row of column "${columns.label}" has a label of this task (${labels.join(', ')}). Found: ${found.join(', ')}. Choose another label column, or rename the labels in the file.`,
     );
   }
-  if (rows.length < Math.min(MINIMUM_ROWS, limit)) {
+  const least = Math.min(MINIMUM_ROWS, limit);
+  if (rows.length < least) {
+    const all = table.rows.length + table.unreadable.length;
+    const beyond = Math.max(table.places.at(-1) ?? 0, table.unreadable.at(-1) ?? 0) > limit;
+    const advice = beyond
+      ? `This run takes the first ${limit} rows of a file only: put rows there that can be used`
+      : 'Add rows';
     throw new ChoraleError(
       'DATA_TOO_FEW_ROWS',
-      `Only ${rows.length} of ${table.rows.length + table.unreadable.length} rows can be used; at least ${MINIMUM_ROWS} are needed. Add rows, or check the chosen columns.`,
+      `Only ${rows.length} of ${all} rows can be used; at least ${least} are needed. ${advice}, or check the chosen columns.`,
     );
   }
   return { rows, skipped: [...skipped.values()] };

@@ -76,6 +76,7 @@ describe('CSV', () => {
         ['good, but "long"', 'positive'],
         ['two\nlines', 'negative'],
       ],
+      places: [1, 2],
       unreadable: [],
     });
   });
@@ -87,6 +88,12 @@ describe('CSV', () => {
       ['good, really', 'positive'],
       ['bad', 'negative'],
     ]);
+    expect(table.places).toEqual([2, 5]);
+  });
+
+  test('lines of separators alone are blank; blank lines before the header have no place', () => {
+    const table = read('\n;\ntext;label\ngood;positive\n;\nbad;negative\n\n');
+    expect(table).toMatchObject({ columns: ['text', 'label'], places: [1, 3], unreadable: [] });
   });
 
   test('rows of another length are set aside with their numbers, the others kept', () => {
@@ -130,6 +137,10 @@ describe('pasted text without a header', () => {
     expect(table.rows).toHaveLength(2);
   });
 
+  test('a first row left empty keeps its place', () => {
+    expect(read('\nbad film,negative\ngood film,positive').places).toEqual([2, 3]);
+  });
+
   test.each(['\t', ','])(
     'columns are named by number when the first row holds a label (separator %j)',
     (separator) => {
@@ -154,6 +165,7 @@ describe('JSONL', () => {
         ['good', '1', ''],
         ['', 'negative', '["a"]'],
       ],
+      places: [1, 2],
       unreadable: [],
     });
   });
@@ -163,6 +175,7 @@ describe('JSONL', () => {
       '{"text": "a", "label": "positive"}\r\n{"text": "b"\n\n[1, 2]\n"text"\n{"text": "c", "label": "negative"}',
     );
     expect(table.rows.map(([text]) => text)).toEqual(['a', 'c']);
-    expect(table.unreadable).toEqual([2, 3, 4]);
+    expect(table.unreadable).toEqual([2, 4, 5]);
+    expect(table.places).toEqual([1, 6]);
   });
 });

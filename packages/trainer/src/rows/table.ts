@@ -8,7 +8,12 @@ export type Table = {
   format: 'csv' | 'tsv' | 'jsonl';
   columns: string[];
   rows: string[][];
-  /** Rows that could not be read, by their number (from 1, header and blank lines not counted). */
+  /**
+   * The place in the file of each of `rows`, ascending: from 1, the header not counted, blank lines counted, so that a
+   * row left empty moves no other.
+   */
+  places: number[];
+  /** The places of rows that could not be read. */
   unreadable: number[];
 };
 
@@ -73,11 +78,12 @@ function decodeText(bytes: Uint8Array, name: string): string {
 function readDelimited(text: string, name: string, firstLine: string, labels: readonly string[]): Table {
   const isTsv = firstLine.includes('\t');
   // TSV files have no quoting by custom: a lone quote in a text must not swallow the rows after it
-  const parsed = Papa.parse<string[]>(text, {
-    skipEmptyLines: 'greedy',
-    ...(isTsv ? { delimiter: '\t', quoteChar: '\u0000' } : {}),
-  });
-  const [first, ...rest] = parsed.data;
+  const parsed = Papa.parse<string[]>(
+    text,
+    isTsv ? { delimiter: '\t', quoteChar: '\u0000' } : { delimiter: guessDelimiter(text) },
+  );
+  const firstAt = parsed.data.findIndex((row) => !isBlank(row));
+  const first = parsed.data[firstAt];
   if (!first || first.length < 2) {
     throw new ChoraleError(
       'DATA_UNREADABLE',
@@ -86,9 +92,10 @@ function readDelimited(text: string, name: string, firstLine: string, labels: re
   }
   const toLabel = labelReader(labels);
   const headerless = first.some((cell) => toLabel(cell) !== null);
+  const headerLines = headerless ? 0 : firstAt + 1;
   if (parsed.errors.some(({ code }) => code === 'MissingQuotes')) {
     // The open cell has swallowed the rest of the file: kept, it would be one huge text
-    const row = headerless ? parsed.data.length : rest.length;
+    const row = parsed.data.length - headerLines;
     throw new ChoraleError(
       'DATA_UNREADABLE',
       `${name}: a quoted cell that begins in row ${row} never ends, so that the rows after it cannot be told apart. Double that quote ("") or remove it.`,
@@ -96,10 +103,15 @@ function readDelimited(text: string, name: string, firstLine: string, labels: re
   }
   const columns = headerless ? first.map((_, i) => `column ${i + 1}`) : uniqueNames(first);
   const rows: string[][] = [];
+  const places: number[] = [];
   const unreadable: number[] = [];
-  (headerless ? parsed.data : rest).forEach((row, i) => {
-    if (row.length === columns.length) rows.push(row);
-    else unreadable.push(i + 1);
+  parsed.data.forEach((row, i) => {
+    const place = i + 1 - headerLines;
+    if (place < 1 || isBlank(row)) return;
+    if (row.length === columns.length) {
+      rows.push(row);
+      places.push(place);
+    } else unreadable.push(place);
   });
   if (rows.length === 0 && unreadable.length > 0) {
     throw new ChoraleError(
@@ -107,25 +119,34 @@ function readDelimited(text: string, name: string, firstLine: string, labels: re
       `${name}: no row has as many cells as the header (${columns.length}: ${columns.join(', ')}). Check the separator and the quotes.`,
     );
   }
-  return { name, format: isTsv ? 'tsv' : 'csv', columns, rows, unreadable };
+  return { name, format: isTsv ? 'tsv' : 'csv', columns, rows, places, unreadable };
+}
+
+/** By the first lines that are not blank: Papa's own guess counts blank ones when it is to keep them. */
+function guessDelimiter(text: string): string {
+  return Papa.parse<string[]>(text, { preview: 1, skipEmptyLines: 'greedy' }).meta.delimiter;
+}
+
+function isBlank(row: readonly string[]): boolean {
+  return row.every((cell) => cell.trim() === '');
 }
 
 function readJsonl(text: string, name: string): Table {
   const columns: string[] = [];
   const records: Record<string, unknown>[] = [];
+  const places: number[] = [];
   const unreadable: number[] = [];
-  text
-    .split('\n')
-    .filter((line) => line.trim() !== '')
-    .forEach((line, i) => {
-      const record = parseRecord(line);
-      if (!record) {
-        unreadable.push(i + 1);
-        return;
-      }
-      for (const key of Object.keys(record)) if (!columns.includes(key)) columns.push(key);
-      records.push(record);
-    });
+  text.split('\n').forEach((line, i) => {
+    if (line.trim() === '') return;
+    const record = parseRecord(line);
+    if (!record) {
+      unreadable.push(i + 1);
+      return;
+    }
+    for (const key of Object.keys(record)) if (!columns.includes(key)) columns.push(key);
+    records.push(record);
+    places.push(i + 1);
+  });
   if (records.length === 0) {
     throw new ChoraleError(
       'DATA_UNREADABLE',
@@ -135,7 +156,7 @@ function readJsonl(text: string, name: string): Table {
   const cell = (value: unknown): string =>
     typeof value === 'string' ? value : value === undefined || value === null ? '' : JSON.stringify(value);
   const rows = records.map((record) => columns.map((column) => cell(record[column])));
-  return { name, format: 'jsonl', columns, rows, unreadable };
+  return { name, format: 'jsonl', columns, rows, places, unreadable };
 }
 
 function parseRecord(line: string): Record<string, unknown> | null {
