@@ -28,7 +28,7 @@ const parts: Partial<ServerParts> = {
     new Map([['base.json', new TextEncoder().encode(JSON.stringify(base))]]),
   packModel: (files) => new Map([...files].map(([name, bytes]) => [name, Uint8Array.of(...bytes, 0)])),
 };
-const start = () => site.start(parts, { hub: { ...NO_HUB, endpoint: hub.endpoint } });
+const start = (newRun = false) => site.start(parts, { hub: { ...NO_HUB, endpoint: hub.endpoint }, newRun });
 
 it('downloads a model once, names its commit in the plan, and serves what was packed of it', async () => {
   const first = await start();
@@ -70,7 +70,7 @@ it('goes on with the commit of its run when the branch has moved, and takes the 
   expect(stopped.status).toBe(200);
   await site.stop(second);
 
-  const third = await start();
+  const third = await start(true);
   expect(third.runId).not.toBe(first.runId);
   expect((await getRun(third)).run.plan.model.source!.revision).toBe(hub.commit);
   expect((await getRun(third, first.runId)).run.plan.model.source!.revision).toBe(commit);
